@@ -1,0 +1,93 @@
+"""Delivers callbacks, at least once and in no promised order, until the creditor answers 2xx."""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from datetime import timedelta
+
+import httpx
+
+from deploy.practice_bank.ledger import Ledger
+from deploy.practice_bank.rows import Answer, Callback
+from deploy.practice_bank.rules import pause_before_repeat
+
+ANSWER_WITHIN_SECONDS = 10
+AT_ONCE = 32
+
+
+def signature(secret: str, body: bytes) -> str:
+    """Lower-case hexadecimal HMAC-SHA256 of the raw body, as `Webhook-Signature` carries it."""
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+class Courier:
+    """One task that sends what is due and sleeps until something is. What is unsent is a row, so it survives."""
+
+    def __init__(self, ledger: Ledger, first_pause: timedelta) -> None:
+        self._ledger = ledger
+        self._first_pause = first_pause
+        self._rung = asyncio.Event()
+        self._under_way: set[str] = set()
+
+    def ring(self) -> None:
+        """There is something to send, or room to send it."""
+        self._rung.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=ANSWER_WITHIN_SECONDS) as http,
+            asyncio.TaskGroup() as tasks,
+        ):
+            while True:
+                self._rung.clear()
+                now = time.time()
+                for callback in self._to_send(now):
+                    self._under_way.add(callback.id)
+                    tasks.create_task(self._deliver(http, callback))
+                await self._sleep_until(self._ledger.next_try_at(after=now))
+
+    def _to_send(self, now: float) -> list[Callback]:
+        due = self._ledger.due_callbacks(now, limit=2 * AT_ONCE)
+        waiting = [callback for callback in due if callback.id not in self._under_way]
+        return waiting[: AT_ONCE - len(self._under_way)]
+
+    async def _sleep_until(self, at: float | None) -> None:
+        try:
+            async with asyncio.timeout(None if at is None else max(0, at - time.time())):
+                await self._rung.wait()
+        except TimeoutError:
+            return
+
+    async def _deliver(self, http: httpx.AsyncClient, callback: Callback) -> None:
+        """One try: a 2xx within ten seconds is a delivery, anything else is repeated after a pause."""
+        outcome = await self._post(http, callback)
+        tries = callback.tries + 1
+        pause = pause_before_repeat(tries, self._first_pause)
+        if outcome.startswith("2"):
+            state = "delivered"
+        elif pause is None:
+            state = "given_up"
+        else:
+            state = "unsent"
+        next_try_at = time.time() + (pause or timedelta()).total_seconds()
+        with self._ledger.transaction():
+            self._ledger.add_answer(callback.id, Answer(self._ledger.now(), outcome))
+            self._ledger.set_callback_state(callback.id, state, tries, next_try_at)
+        self._under_way.remove(callback.id)
+        self.ring()
+
+    async def _post(self, http: httpx.AsyncClient, callback: Callback) -> str:
+        creditor = self._ledger.creditor(callback.creditor_id)
+        body = callback.body.encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Webhook-Signature": signature(creditor.callback_secret, body),
+        }
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+                answer = await http.post(creditor.callback_url, content=body, headers=headers)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong with one try, the others go on
+            return type(error).__name__
+        return str(answer.status_code)

@@ -1,0 +1,92 @@
+"""What the bank is told: the bodies of its requests."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from deploy.practice_bank.rules import SCHEMES
+
+
+def _account_number(value: SecretStr) -> SecretStr:
+    digits = value.get_secret_value()
+    if not (digits.isascii() and digits.isdigit() and 5 <= len(digits) <= 17):
+        raise ValueError("must be 5 to 17 digits")
+    return value
+
+
+def _currency(value: str) -> str:
+    if value not in SCHEMES:
+        raise ValueError(f"must be one of {', '.join(SCHEMES)}")
+    return value
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Currency = Annotated[str, AfterValidator(_currency)]
+AccountNumber = Annotated[SecretStr, AfterValidator(_account_number)]
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=50)], Annotated[str, StringConstraints(max_length=500)]],
+    Field(max_length=3),
+]
+
+
+class Shape(BaseModel):
+    """A request body; a field the bank does not know is refused rather than ignored."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class NewMandate(Shape):
+    """A payer's account to collect from; the account number is never stored or shown."""
+
+    account_holder_name: Text
+    account_number: AccountNumber
+    branch_code: Annotated[str, StringConstraints(pattern=r"^\d{3}-?\d{3,6}$")]
+    currency: Currency
+    metadata: Metadata = {}
+
+
+class PaymentLinks(Shape):
+    """What a payment is collected under."""
+
+    mandate: str
+
+
+class NewPayment(Shape):
+    """One debit; `amount` in minor units, at most the ten digits of a direct-entry row."""
+
+    amount: Annotated[int, Field(strict=True, gt=0, lt=10**10)]
+    currency: Currency
+    charge_date: date
+    reference: Text | None = None
+    metadata: Metadata = {}
+    links: PaymentLinks
+    retry_if_possible: Literal[False] = False
+
+
+class Because(Shape):
+    """Why a payment fails; what is left out takes its usual value."""
+
+    cause: Text | None = None
+    reason_code: Text | None = None
+    description: Text | None = None
+
+
+class Behaviour(Shape):
+    """What becomes of each new payment of a mandate, right after it is accepted."""
+
+    payments: Literal["manual", "settle", "decline"]
+    cause: Text | None = None
+
+
+class CallbackTarget(Shape):
+    """Where a creditor hears of its payments, and the secret that signs what it hears."""
+
+    callback_url: AnyHttpUrl
+    callback_secret: Annotated[SecretStr, Field(min_length=16)]
+
+
+class NewCreditor(CallbackTarget):
+    """A business that collects."""
+
+    name: Text

@@ -1,0 +1,103 @@
+"""What catalog tells: the state of the reference book. Full state with a sequence; the newest wins."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.events import Event, Part
+from shared.money import Currency, Minor
+
+BillingMode = Literal["pre_bill", "post_bill"]
+Form = Literal["paid_in_full", "instalments", "recurring"]
+Frequency = Literal["weekly", "fortnightly", "monthly"]
+Rollover = Literal["reset", "add"]
+
+
+class BusinessChanged(Event, type="catalog.business_changed.v1", subject="business_id"):
+    """The profile, the settings or the test clock of the business are now these."""
+
+    business_id: UUID
+    sequence: int
+    name: str
+    zone: str
+    currency: Currency
+    email: str
+    test_now: datetime | None = None
+
+
+class ClientChanged(Event, type="catalog.client_changed.v1", subject="client_id"):
+    """A client is now so."""
+
+    client_id: UUID
+    sequence: int
+    name: str
+    email: str | None
+    active: bool
+
+
+class StaffChanged(Event, type="catalog.staff_changed.v1", subject="staff_id"):
+    """A member of staff is now so."""
+
+    staff_id: UUID
+    sequence: int
+    name: str
+    practitioner: bool
+    seller: bool
+    active: bool
+
+
+class ServiceChanged(Event, type="catalog.service_changed.v1", subject="service_id"):
+    """A kind of session that can be sold and booked is now so."""
+
+    service_id: UUID
+    sequence: int
+    name: str
+    minutes: int
+    active: bool
+
+
+class Tier(Part):
+    """From this many sessions on, each session of a post-bill package costs this much (R-28)."""
+
+    at_least: int = Field(ge=1)
+    rate_minor: Minor
+
+
+class Terms(Part):
+    """What a template offers, and what a package was sold on.
+
+    Paid in full and by instalments: `session_count` sessions at once for `price_minor` in all. Recurring: so many
+    sessions for so much in each period of `frequency`, for `term_weeks` (0: open-ended). Post-bill: `tiers` only.
+    """
+
+    name: str
+    billing_mode: BillingMode
+    form: Form | None
+    service_ids: list[UUID]
+    practitioner_ids: list[UUID]
+    session_count: int | None
+    price_minor: int | None
+    currency: Currency
+    tiers: list[Tier]
+    frequency: Frequency | None
+    instalment_count: int | None
+    rollover: Rollover | None
+    term_weeks: int | None
+    valid_days: int | None
+    late_cancel_hours: int
+    needs_approval: bool
+
+    @property
+    def post_bill(self) -> bool:
+        return self.billing_mode == "post_bill"
+
+
+class TemplatePublished(Event, type="catalog.template_published.v1", subject="template_id"):
+    """A version of a template is on sale; a version never changes. An inactive one ends the sale (FSP-09)."""
+
+    template_id: UUID
+    version: int
+    active: bool
+    terms: Terms

@@ -1,0 +1,165 @@
+"""A request as the doors see it: the caller, a transaction in their business, and an act done once under its key."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+import orjson
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPBearer
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from shared import failpoints
+from shared.auth import Caller, Keys
+from shared.database import Context, Database, Db
+from shared.errors import Forbidden, Invalid, Malformed, NotYetKnown
+from shared.ids import new_id
+from shared.plumbing import idempotency
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+COPY_WAIT_SECONDS = 1.0
+COPY_PAUSE_SECONDS = 0.05
+WAIT_SECONDS = 1.5
+LONGEST_WAIT_SECONDS = 10.0
+
+
+class KeyReused(Invalid):
+    """This Idempotency-Key was used for another request."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of one caller."""
+
+    request: Request
+    caller: Caller
+    database: Database
+
+    def _context(self) -> Context:
+        state = self.request.state
+        return Context(
+            self.caller.business_id,
+            self.caller.actor,
+            correlation_id=state.request_id,
+            traceparent=state.traceparent,
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Db]:
+        """A transaction in the caller's business, on its clock."""
+        async with self.database.transaction(self._context()) as db:
+            yield db
+
+    async def once(
+        self,
+        action: Callable[Concatenate[Db, UUID, P], Awaitable[Any]],
+        on: UUID | None = None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> UUID:
+        """Run an action once under the request's Idempotency-Key; return the id of what it made, or acted `on`.
+
+        A repeat of the request returns the same id and runs nothing; a repeat with another body is refused. An action
+        that raises leaves nothing behind, its key included. One that needs a copy that has not arrived is tried
+        again for a second, without holding a connection in between.
+        """
+        key, fingerprint = self._key(), await self._fingerprint()
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + COPY_WAIT_SECONDS
+        while True:
+            try:
+                async with self.transaction() as db:
+                    made_id, first = await self._claim(db, key, fingerprint, on or new_id())
+                    if first:
+                        await action(db, made_id, *args, **kwargs)
+                failpoints.hit("http.committed")
+                return made_id
+            except NotYetKnown:
+                if loop.time() > give_up:
+                    raise
+                await asyncio.sleep(COPY_PAUSE_SECONDS)
+
+    async def _claim(self, db: Db, key: str, fingerprint: str, made_id: UUID) -> tuple[UUID, bool]:
+        """The id under this key, and whether we are the first. Waits for a first that is still under way."""
+        owner = {"business_id": self.caller.business_id, "subject": self.caller.sub, "key": key}
+        first = insert(idempotency).values(**owner, fingerprint=fingerprint, made_id=made_id).on_conflict_do_nothing()
+        if (await db.execute(first.returning(idempotency.c.key))).first():
+            return made_id, True
+        earlier = (await db.execute(select(idempotency).filter_by(**owner))).one()
+        if earlier.fingerprint != fingerprint:
+            raise KeyReused("Use a new key for a new request; repeat a request only with its very body.")
+        return earlier.made_id, False
+
+    def _key(self) -> str:
+        key = self.request.headers.get("Idempotency-Key", "").strip().strip('"')
+        if not 8 <= len(key) <= 255:
+            raise Malformed("Send the header Idempotency-Key, 8 to 255 characters, a new one for each new request.")
+        return key
+
+    async def _fingerprint(self) -> str:
+        """Method, path and canonical body: the order of a body's fields does not make it another request."""
+        body = await self.request.body()
+        canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
+        parts = (self.request.method.encode(), self.request.url.path.encode(), canonical)
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    async def wait(self, look: Callable[[Db], Awaitable[T]], settled: Callable[[T], bool], waiting: float) -> T:
+        """Look at the outcome of an act that other services complete, until it is settled or `waiting` seconds passed.
+
+        Reads the database: the answer may well be handled by another replica.
+        """
+        loop = asyncio.get_running_loop()
+        give_up, pause = loop.time() + waiting, 0.005
+        while True:
+            async with self.transaction() as db:
+                seen = await look(db)
+            if settled(seen) or loop.time() + pause > give_up:
+                return seen
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.2)
+
+
+_bearer = HTTPBearer(auto_error=False, description="A token of the configured issuer")
+
+
+async def _signed(request: Request, _: Annotated[object, Depends(_bearer)]) -> Call:
+    keys: Keys = request.app.state.keys
+    caller = await keys.verify(request.headers.get("Authorization"))
+    return Call(request, caller, request.app.state.database)
+
+
+Signed = Annotated[Call, Depends(_signed)]
+"""A call with a valid token, staff's or a client's; the action decides what they may touch."""
+
+
+def Permitted(permission: str, *, clients: bool = False) -> Any:  # noqa: N802 — reads as the type it annotates with
+    """A call by staff (or a service) with a permission; by clients too, for what is theirs, where `clients` is set."""
+
+    async def permitted(call: Signed) -> Call:
+        if not (permission in call.caller.permissions or (clients and call.caller.is_client)):
+            raise Forbidden(f"Ask for a token with the permission {permission}.", permission=permission)
+        return call
+
+    return Depends(permitted)
+
+
+def _waiting(prefer: Annotated[str | None, Header(description="wait=<seconds> or respond-async")] = None) -> float:
+    """Seconds to wait for an outcome: `Prefer: wait=2`, `Prefer: respond-async` (RFC 7240), or the default."""
+    for preference in (prefer or "").lower().replace(";", ",").split(","):
+        name, _, value = preference.strip().partition("=")
+        if name == "respond-async":
+            return 0.0
+        if name == "wait" and value.strip().isdecimal():
+            return min(float(value), LONGEST_WAIT_SECONDS)
+    return WAIT_SECONDS
+
+
+Waiting = Annotated[float, Depends(_waiting)]

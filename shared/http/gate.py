@@ -1,0 +1,68 @@
+"""What every request passes on its way in: a request id, a trace, a limit to its body, a count."""
+
+import re
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.ids import new_id
+from shared.metrics import REQUEST_SECONDS, REQUESTS
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Gate:
+    """ASGI middleware around one service."""
+
+    def __init__(self, app: ASGIApp, *, service: str, body_limit: int) -> None:
+        self.app, self.service, self.body_limit = app, service, body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        request_id = self._name(scope)
+        started, status = time.perf_counter(), 500
+
+        async def marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id, service=self.service):
+            try:
+                return await self.app(scope, self._limited(receive), marked)
+            finally:
+                REQUESTS.labels(self.service, scope["method"], status).inc()
+                REQUEST_SECONDS.labels(self.service).observe(time.perf_counter() - started)
+
+    def _name(self, scope: Scope) -> str:
+        """The caller's own request id and trace, if they are of a form that may go into logs and events."""
+        headers = Headers(scope=scope)
+        request_id = headers.get("X-Request-Id", "")
+        if not REQUEST_ID.fullmatch(request_id):
+            request_id = str(new_id())
+        traceparent = headers.get("traceparent", "")
+        scope.setdefault("state", {}).update(
+            request_id=request_id, traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else None
+        )
+        return request_id
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Count the body as it streams: a lying or missing Content-Length does not help."""
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.body_limit:
+                raise HTTPException(413, f"Send at most {self.body_limit} bytes.")
+            return message
+
+        return limited

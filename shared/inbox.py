@@ -1,0 +1,218 @@
+"""Facts on their way in: each handled once, together with its effects, in one transaction.
+
+A batch is handled in one transaction; the event that fails is taken out and tried alone, so that it harms no other.
+What cannot be handled is set aside in `inbox_failed`: tried again on a schedule, then parked for a person.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+from sqlalchemy import text
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from shared import failpoints
+from shared.database import Context, Database, Db, is_away, may_succeed_again
+from shared.errors import Later, NotYetKnown, Problem, Reject
+from shared.events import Envelope, Event
+from shared.log import log
+from shared.metrics import EVENT_LAG, HANDLED, seconds_since
+
+AT_ONCE = 50
+LATER_SECONDS = 2
+LATER_UNTIL = timedelta(minutes=10)
+SCHEDULE_SECONDS = (5, 30, 120, 600, 3600, 6 * 3600)
+LEASE_SECONDS = 60
+
+REMEMBER = text(
+    "with again as (delete from inbox_failed where event_id = any(:ids))"
+    " insert into inbox (event_id) select unnest(cast(:ids as uuid[])) on conflict do nothing returning event_id"
+)
+SET_ASIDE = text(
+    "insert into inbox_failed (event_id, business_id, type, envelope, error, attempts, next_attempt_at)"
+    " values (:event_id, :business_id, :type, :envelope, :error, :attempts,"
+    "  now() + make_interval(secs => :seconds))"
+    " on conflict (event_id) do update set error = excluded.error, next_attempt_at = excluded.next_attempt_at"
+)
+LEASE = text(
+    "update inbox_failed set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => :lease)"
+    " where event_id in (select event_id from inbox_failed where next_attempt_at <= now()"
+    "  order by next_attempt_at limit 20 for update skip locked)"
+    " returning envelope, attempts, now() - first_failed_at as age"
+)
+
+Handler = Callable[[Db, Any], Awaitable[None]]
+
+
+class Handlers:
+    """A service's reactions: one small function per event type."""
+
+    def __init__(self) -> None:
+        self.by_type: dict[str, Handler] = {}
+
+    def __call__(self, *events: type[Event]) -> Callable[[Handler], Handler]:
+        """`@handles(BookingCancelled)` names what a function reacts to."""
+
+        def register(handler: Handler) -> Handler:
+            for event in events:
+                self.by_type[event.type] = handler
+            return handler
+
+        return register
+
+
+@dataclass(frozen=True)
+class HandlerFailed(Exception):
+    """This event, and no other of the batch, could not be handled."""
+
+    envelope: Envelope
+    error: Exception
+
+
+def parse(body: bytes) -> list[Envelope]:
+    """The events of one message. Raises ValueError when the bytes are not a batch of ours."""
+    try:
+        return [Envelope.parse(item) for item in orjson.loads(body)]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a batch of events: {error!r}") from error
+
+
+class Consumer:
+    """Handles what the bus brings to one service."""
+
+    def __init__(self, service: str, database: Database, handlers: Handlers) -> None:
+        self.service = service
+        self.database = database
+        self.handlers = handlers
+
+    async def process(self, envelopes: Sequence[Envelope], *, suspected: bool = False) -> None:
+        """Handle events or set them aside; return when all are committed. Raises only if the database is away.
+
+        `suspected` events may have killed the process before: they are set aside untried, then tried alone under a
+        lease whose attempt is committed first, so that a crash counts.
+        """
+        if suspected:
+            for envelope in envelopes:
+                await self._set_aside(envelope, "delivered again and again: it may have ended the process", seconds=1)
+            return
+        for start in range(0, len(envelopes), AT_ONCE):
+            await self._handle_batch(list(envelopes[start : start + AT_ONCE]))
+
+    async def _handle_batch(self, waiting: list[Envelope]) -> None:
+        while waiting:
+            try:
+                return await self._together(waiting)
+            except HandlerFailed as failed:
+                waiting.remove(failed.envelope)
+                await self._alone(failed.envelope)
+            except Exception as error:
+                if is_away(error):
+                    raise
+                for envelope in waiting:
+                    await self._alone(envelope)
+                return None
+        return None
+
+    async def _together(self, envelopes: Sequence[Envelope]) -> None:
+        """One transaction for all; an event already in the inbox is dropped."""
+        async with self.database.transaction() as db:
+            ids = sorted(envelope.id for envelope in envelopes)
+            fresh: set[UUID] = set((await db.execute(REMEMBER, {"ids": ids})).scalars())
+            failpoints.hit("consumer.deduplicated")
+            done: list[Envelope] = []
+            for envelope in envelopes:
+                if envelope.id in fresh:
+                    fresh.remove(envelope.id)
+                    await self._handle(db, envelope)
+                    done.append(envelope)
+            failpoints.hit("consumer.before_commit")
+        failpoints.hit("consumer.after_commit")
+        for envelope in done:
+            HANDLED.labels(self.service, envelope.type, "done").inc()
+            EVENT_LAG.labels(self.service, envelope.type).observe(seconds_since(envelope.time))
+
+    async def _handle(self, db: Db, envelope: Envelope) -> None:
+        try:
+            handler = self.handlers.by_type.get(envelope.type)
+            if handler is None:
+                raise Reject(f"{self.service} does not handle {envelope.type}")
+            event = envelope.event()
+            await db.enter(
+                Context(
+                    envelope.businessid,
+                    envelope.actor,
+                    envelope.businessdate,
+                    envelope.correlationid,
+                    causation_id=str(envelope.id),
+                    traceparent=envelope.traceparent,
+                )
+            )
+            await handler(db, event)
+            await db.flush()
+        except Exception as error:
+            if is_away(error):
+                raise
+            raise HandlerFailed(envelope, error) from error
+
+    async def _alone(self, envelope: Envelope, *, attempts: int = 0, age: timedelta = timedelta()) -> None:
+        """Try one event by itself; if it fails, set it aside by the kind of its failure."""
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception(lambda e: may_succeed_again(getattr(e, "error", e))),
+                wait=wait_random_exponential(0.02, max=1),
+                stop=stop_after_attempt(4),
+                reraise=True,
+            ):
+                with attempt:
+                    await self._together([envelope])
+        except Exception as error:
+            if is_away(error):
+                raise
+            cause = error.error if isinstance(error, HandlerFailed) else error
+            await self._set_aside(envelope, f"{type(cause).__name__}: {cause}", next_try(cause, attempts, age))
+
+    async def _set_aside(self, envelope: Envelope, error: str, seconds: float | None) -> None:
+        outcome = "parked" if seconds is None else "retry"
+        HANDLED.labels(self.service, envelope.type, outcome).inc()
+        log.warning(outcome, service=self.service, type=envelope.type, event_id=envelope.id, error=error)
+        async with self.database.transaction() as db:
+            await db.execute(
+                SET_ASIDE,
+                {
+                    "event_id": envelope.id,
+                    "business_id": envelope.businessid,
+                    "type": envelope.type,
+                    "envelope": envelope.text(),
+                    "error": error[:2000],
+                    "attempts": 0,
+                    "seconds": seconds,
+                },
+            )
+
+    async def retry_due(self) -> int:
+        """Try again what is due, each alone; return how many were tried."""
+        async with self.database.transaction() as db:
+            due = (await db.execute(LEASE, {"lease": LEASE_SECONDS})).all()
+        for row in due:
+            await self._alone(Envelope.parse(orjson.loads(row.envelope)), attempts=row.attempts, age=row.age)
+        return len(due)
+
+
+def next_try(error: Exception, attempts: int, age: timedelta) -> float | None:
+    """Seconds until the next try of an event that failed, or None to park it.
+
+    `attempts` counts the scheduled tries so far; `age` is the time since it first failed.
+    """
+    if isinstance(error, Later | NotYetKnown):
+        if age < LATER_UNTIL:
+            return LATER_SECONDS
+    elif isinstance(error, Reject | Problem | ValidationError):
+        return None
+    if attempts >= len(SCHEDULE_SECONDS):
+        return None
+    return SCHEDULE_SECONDS[attempts] * random.uniform(0.8, 1.2)  # noqa: S311

@@ -1,0 +1,50 @@
+"""Alembic for every service: one environment, the plumbing's versions, and the service's own beside them.
+
+Guarded by an advisory lock, so that replicas that start together do not trip over each other.
+"""
+
+from pathlib import Path
+
+from alembic import command, op
+from alembic.config import Config
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+HERE = Path(__file__).parent
+SERVICES = HERE.parent.parent / "services"
+
+
+async def migrate(service: str, url: str) -> None:
+    """Bring a service's database to the newest version, in one transaction."""
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text("select pg_advisory_xact_lock(hashtext('punchcard migrations'))"))
+        await connection.run_sync(_upgrade, service)
+
+
+def config(service: str) -> Config:
+    """Where Alembic finds the versions of a service."""
+    alembic = Config()
+    alembic.set_main_option("script_location", str(HERE))
+    alembic.set_main_option("path_separator", "os")
+    alembic.set_main_option("version_locations", f"{HERE / 'versions'}:{SERVICES / service / 'migrations'}")
+    return alembic
+
+
+def _upgrade(connection: Connection, service: str) -> None:
+    alembic = config(service)
+    alembic.attributes["connection"] = connection
+    command.upgrade(alembic, "heads")
+
+
+def secure(*tables: str) -> None:
+    """The second lock, for a migration: rows are visible only inside their own business, to the owner too."""
+    for table in tables:
+        op.execute(f"alter table {table} enable row level security")
+        op.execute(f"alter table {table} force row level security")
+        op.execute(
+            f"create policy {table}_of_the_business on {table}"
+            " using (business_id = nullif(current_setting('punchcard.business', true), '')::uuid)"
+        )

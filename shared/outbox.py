@@ -1,0 +1,169 @@
+"""Facts on their way out: written in the transaction that made them true, sent by one relay per service.
+
+The relay reads in the order of `id`, sends batches, and moves what the bus has confirmed to the event log, in one
+statement. A crash in between sends a fact twice, and the inbox drops it; none is ever lost.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from shared import failpoints
+from shared.database import Database, Db
+from shared.events import TYPES, Event, encode
+from shared.ids import new_id
+from shared.log import log
+from shared.plumbing import outbox
+
+READ_AT_ONCE = 500
+LARGEST_BATCH = 200
+LARGEST_BYTES = 256 * 1024
+POLL_SECONDS = 0.2
+READ = select(outbox.c.id, outbox.c.type, outbox.c.subject, outbox.c.envelope).order_by(outbox.c.id).limit(READ_AT_ONCE)
+MOVE = text(
+    "with sent as (delete from outbox where id = any(:ids) returning *)"
+    " insert into event_log (event_id, business_id, type, subject, envelope)"
+    " select event_id, business_id, type, subject, envelope from sent on conflict (event_id) do nothing"
+)
+
+
+def publish(db: Db, *events: Event) -> None:
+    """Let facts become known when, and only when, this transaction commits.
+
+    Lock the aggregate first: then the order of the outbox is the order of what happened to it.
+    """
+    context = db.context
+    for event in events:
+        event_id = new_id()
+        db.pending.append(
+            {
+                "event_id": event_id,
+                "business_id": context.business_id,
+                "type": event.type,
+                "subject": event.subject,
+                "envelope": encode(
+                    event,
+                    id=event_id,
+                    source=event.type.partition(".")[0],
+                    time=datetime.now(UTC),
+                    businessid=context.business_id,
+                    businessdate=context.business_date,
+                    actor=context.actor,
+                    correlationid=context.correlation_id,
+                    causationid=context.causation_id,
+                    traceparent=context.traceparent,
+                ),
+            }
+        )
+
+
+@dataclass
+class Batch:
+    """Events of one type that travel as one message: a CloudEvents batch."""
+
+    type: str
+    rows: list[int] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    size: int = 2
+
+    @property
+    def bulk(self) -> bool:
+        return self.type in TYPES and TYPES[self.type].bulk
+
+    def body(self) -> bytes:
+        return f"[{','.join(self.events)}]".encode()
+
+
+def batches(rows: Sequence[tuple[int, str, str, str]]) -> list[Batch]:
+    """Gather (id, type, subject, envelope) rows into messages without changing the order within any subject.
+
+    A row joins the open batch of its type only if no later batch already speaks of its subject.
+    """
+    made: list[Batch] = []
+    open_at: dict[str, int] = {}
+    last_seen: dict[str, int] = {}
+    for row, key, subject, envelope in rows:
+        size = len(envelope.encode()) + 1
+        at = open_at.get(key, -1)
+        fits = at >= 0 and len(made[at].rows) < LARGEST_BATCH and made[at].size + size <= LARGEST_BYTES
+        if not fits or last_seen.get(subject, -1) > at:
+            made.append(Batch(key))
+            at = open_at[key] = len(made) - 1
+        batch = made[at]
+        batch.rows.append(row)
+        batch.events.append(envelope)
+        batch.size += size
+        last_seen[subject] = at
+    return made
+
+
+class Publisher(Protocol):
+    """One open session with the bus."""
+
+    async def send(self, batches: Sequence[Batch]) -> list[int]:
+        """Send in order; return the outbox ids that the bus has confirmed. Raises ConnectionError if it is gone."""
+        ...
+
+
+async def relay_once(leader: AsyncConnection, publisher: Publisher) -> tuple[int, int]:
+    """Send what waits, up to a few hundred facts; return how many were read and how many confirmed."""
+    rows = (await leader.execute(READ)).all()
+    if not rows:
+        return 0, 0
+    confirmed = await publisher.send(batches([(r.id, r.type, r.subject, r.envelope) for r in rows]))
+    failpoints.hit("relay.published")
+    if confirmed:
+        await leader.execute(MOVE, {"ids": confirmed})
+        failpoints.hit("relay.deleted")
+    return len(rows), len(confirmed)
+
+
+async def relay(service: str, database: Database, publisher: Publisher) -> None:
+    """Send for as long as this process leads: one relay per service, however many replicas run."""
+    async with leader(service, database) as connection:
+        pause = 0.05
+        while True:
+            database.published.clear()
+            read, confirmed = await relay_once(connection, publisher)
+            if not read:
+                await _wait(database.published)
+            elif confirmed < read:
+                log.warning("unconfirmed", service=service, events=read - confirmed)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5)
+            else:
+                pause = 0.05
+
+
+async def _wait(published: asyncio.Event) -> None:
+    """Until this process publishes something; or a moment, since another replica may."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(POLL_SECONDS):
+            await published.wait()
+
+
+@asynccontextmanager
+async def leader(service: str, database: Database) -> AsyncIterator[AsyncConnection]:
+    """The service's relay lock, held on a session of its own that PostgreSQL ends if this process stalls.
+
+    The relay reads and moves rows on this very session, so who has lost the lock can move nothing.
+    """
+    engine = create_async_engine(
+        database.url,
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": 5, "server_settings": {"idle_session_timeout": "30s"}},
+    )
+    async with engine.connect() as connection:
+        lock = {"key": zlib.crc32(f"relay:{service}".encode())}
+        while not await connection.scalar(text("select pg_try_advisory_lock(:key)"), lock):  # noqa: ASYNC110
+            await asyncio.sleep(1)
+        yield connection

@@ -1,0 +1,132 @@
+"""A service: what it is made of, and how it runs — migrate, serve, consume, relay, work, leave.
+
+Crash-only: each part is one loop that may fail at any point, and is started again by the same code as at first.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import MetaData
+from starlette.datastructures import State
+
+from shared.auth import Keys
+from shared.bus import Bus
+from shared.copies import keep_business
+from shared.database import Database
+from shared.events.catalog import BusinessChanged
+from shared.http import health
+from shared.http.gate import Gate
+from shared.http.problems import add_problem_handlers
+from shared.inbox import Consumer, Handlers
+from shared.log import log
+from shared.migrations import migrate
+from shared.outbox import relay
+from shared.settings import Settings
+from shared.work import Workers, work_forever
+
+LONGEST_PAUSE_SECONDS = 5.0
+RETRY_POLL_SECONDS = 0.5
+LAST_WORD_SECONDS = 5
+BATCH_IN_HAND_SECONDS = 20
+
+
+@dataclass
+class Service:
+    """What a service is made of. Its `main.py` says no more than this."""
+
+    name: str
+    router: APIRouter
+    handles: Handlers
+    tables: MetaData
+    invariants: dict[str, str]
+    works: Workers = field(default_factory=Workers)
+    body_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.name != "catalog":
+            self.handles(BusinessChanged)(keep_business)
+
+    @property
+    def subscriptions(self) -> frozenset[str]:
+        return frozenset(self.handles.by_type)
+
+    def app(self) -> FastAPI:
+        """The HTTP side, to be mounted under `/<name>`."""
+        app = FastAPI(title=f"Punchcard {self.name}", version="1", docs_url="/docs", redoc_url=None)
+        app.include_router(self.router, prefix="/v1")
+        app.include_router(health.router)
+        add_problem_handlers(app)
+        return app
+
+
+class Running:
+    """A service at work in this process."""
+
+    def __init__(self, service: Service, settings: Settings, bus: Bus, keys: Keys) -> None:
+        settings.need(service.name)
+        self.service, self.settings, self.bus = service, settings, bus
+        self.url = settings.database_url[service.name].get_secret_value()
+        self.database = Database(self.url, pool_size=settings.pool_size)
+        self.consumer = Consumer(service.name, self.database, service.handles)
+        self.app = service.app()
+        self.app.state = State(
+            {"service": service.name, "database": self.database, "keys": keys, "settings": settings, "leaving": False}
+        )
+        self.app.add_middleware(Gate, service=service.name, body_limit=service.body_limit or settings.body_limit)
+
+    async def start(self) -> None:
+        """Migrate, then run every loop."""
+        name = self.service.name
+        await migrate(name, self.url)
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "consume": lambda: self.bus.consume(self.consumer),
+            "relay": self._relay,
+            "retry": self._retry,
+            "work": lambda: work_forever(self.database, self.service.works),
+        }
+        self.loops = {key: asyncio.create_task(supervise(f"{name}.{key}", loop)) for key, loop in loops.items()}
+
+    async def _relay(self) -> None:
+        async with self.bus.publisher(self.service.name) as publisher:
+            await relay(self.service.name, self.database, publisher)
+
+    async def _retry(self) -> None:
+        while True:
+            if not await self.consumer.retry_due():
+                await asyncio.sleep(RETRY_POLL_SECONDS)
+
+    async def leave(self) -> None:
+        """Stop taking events, finish what is in hand, let the last facts out, then let go."""
+        self.app.state.leaving = True
+        await asyncio.gather(*(_end(self.loops[key]) for key in ("consume", "retry", "work")))
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                while (await health.backlog(self.database))["pending"]:  # noqa: ASYNC110 — the outbox is in the database
+                    await asyncio.sleep(0.05)
+        await _end(self.loops["relay"])
+        await self.database.close()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task], timeout=BATCH_IN_HAND_SECONDS)
+
+
+async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop for ever: whatever ends it, it starts again, after a pause that grows while it keeps failing."""
+    clock = asyncio.get_running_loop()
+    pause = 0.1
+    while True:
+        started = clock.time()
+        try:
+            await loop()
+        except Exception as error:  # noqa: BLE001 — crash-only: any trouble is answered by a new start
+            log.warning("restarted", loop=name, error=repr(error))
+        if clock.time() - started > 2 * LONGEST_PAUSE_SECONDS:
+            pause = 0.1
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,91 @@
+"""What the environment tells a process. Every name starts with `PUNCHCARD_`; secrets may be files instead.
+
+A missing or weak value refuses to start, and is named in the message.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+DEVELOPMENT_ISSUER = "punchcard-development"
+
+
+class NotConfigured(SystemExit):
+    """The environment does not let this process start."""
+
+
+class Settings(BaseSettings):
+    """The configuration of one process; six services in one process share it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PUNCHCARD_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        secrets_dir_missing="ok",
+    )
+
+    environment: Literal["development", "production"] = "production"
+    database_url: dict[str, SecretStr] = Field(description="PUNCHCARD_DATABASE_URL__BOOKING=postgresql://… per service")
+    bus_url: SecretStr = Field(description="amqp://… or local: for the embedded bus")
+    jwks: str = Field(description="a file or an https address with the public keys of the token issuer")
+    token_issuer: str
+    token_audience: str = "punchcard"  # noqa: S105
+    provider_url: str | None = Field(None, description="the direct-debit provider's API")
+    provider_token: SecretStr | None = None
+    callback_secrets: list[SecretStr] = Field([], description="one or two live secrets, 16 bytes or more each")
+    smtp_url: str | None = Field(None, description="smtp://host:port, where notify hands over mail")
+    mail_from: str = "no-reply@localhost"
+    body_limit: int = Field(256 * 1024, description="bytes of an ordinary request body")
+    pool_size: int = 5
+
+    @model_validator(mode="after")
+    def _refuse_the_weak(self) -> Self:
+        if any(len(secret.get_secret_value()) < 16 for secret in self.callback_secrets):
+            raise ValueError("PUNCHCARD_CALLBACK_SECRETS: each secret needs 16 bytes or more")
+        if self.environment == "production" and self.token_issuer == DEVELOPMENT_ISSUER:
+            raise ValueError("PUNCHCARD_TOKEN_ISSUER: the development issuer is refused in production")
+        return self
+
+    def need(self, service: str) -> None:
+        """Refuse to start a service whose own settings are missing."""
+        missing = [] if service in self.database_url else [f"PUNCHCARD_DATABASE_URL__{service.upper()}"]
+        if service == "directdebit":
+            missing += [
+                f"PUNCHCARD_{name.upper()}"
+                for name in ("provider_url", "provider_token", "callback_secrets")
+                if not getattr(self, name)
+            ]
+        if service == "notify" and not self.smtp_url:
+            missing.append("PUNCHCARD_SMTP_URL")
+        if missing:
+            raise NotConfigured(f"{service} cannot start: set {', '.join(missing)}")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, NestedSecretsSettingsSource(file_secret_settings)
+
+
+def load(secrets: Path | None = None) -> Settings:
+    """Read the environment, and secrets from a folder of files (`punchcard_bus_url`, …) where one is given."""
+    try:
+        return Settings(_secrets_dir=secrets)
+    except ValidationError as error:
+        lines = [
+            f"PUNCHCARD_{'__'.join(str(part) for part in e['loc']).upper()}: {e['msg']}" if e["loc"] else e["msg"]
+            for e in error.errors()
+        ]
+        raise NotConfigured("Punchcard cannot start.\n  " + "\n  ".join(lines)) from None
