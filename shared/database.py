@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel
-from sqlalchemy import DateTime, Dialect, MetaData, Text, TypeDecorator, Uuid, bindparam, insert, text
+from sqlalchemy import DateTime, Dialect, MetaData, Text, TypeDecorator, Uuid, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -113,7 +113,7 @@ class Db(AsyncSession):
     async def enter_now(self, context: Context) -> None:
         """Enter on the business's own date and clock. Raises NotYetKnown while its profile has not arrived here."""
         self.context = context
-        row = (await self.execute(ENTER_BUSINESS, {"id": context.business_id})).one()
+        row = (await self.execute(ENTER_BUSINESS, {"id": str(context.business_id)})).one()
         if row.name is None:
             raise NotYetKnown("business", context.business_id)
         clock = BusinessClock(row.zone, row.test_now)
@@ -138,7 +138,7 @@ SET_BUSINESS = text("select set_config('punchcard.business', :id, true)")
 ENTER_BUSINESS = text(
     "select set_config('punchcard.business', cast(:id as text), true), now() as machine_now, b.* from (select 1) one"
     " left join business b on b.business_id = cast(cast(:id as text) as uuid)"
-).bindparams(bindparam("id", type_=Text()))
+)
 WRITE_OUTBOX = insert(plumbing.outbox)
 
 TRY_AGAIN = {"40001", "40P01", "55P03"}
@@ -167,7 +167,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=5,
-            pool_pre_ping=False,
+            hide_parameters=True,  # what a statement was given never shows in an error or a log
             connect_args={
                 "timeout": 5,
                 "server_settings": {

@@ -10,7 +10,7 @@ Two files in `.dev/` outlive the run, so that a run of some tests changes only w
 
 import json
 from collections import defaultdict
-from collections.abc import Generator, Mapping
+from collections.abc import Container, Generator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -98,12 +98,17 @@ class Recorder:
         """All tests collected with their behaviours, and the outcome of those that carry any and ran."""
         collected, ended = dict(self.collected), {}
         for test, reports in self.reports.items():
-            # xdist may append "@group" to the ids in reports, and a crashed worker reports no properties
-            name = test if test in collected or "@" not in test else test.rpartition("@")[0]
+            name = without_group(test, collected)
+            # empty when the worker crashed: then only the collection knows
             carried = {str(value) for report in reports for key, value in report.user_properties if key == PROPERTY}
-            if ids := collected.setdefault(name, sorted(carried)):
-                collected[name], ended[name] = ids, outcome(reports)
+            if collected.setdefault(name, sorted(carried)):
+                ended[name] = outcome(reports)
         return collected, ended
+
+
+def without_group(test: str, collected: Container[str]) -> str:
+    """The id of a test as collected: some versions of xdist append "@group" to it in reports."""
+    return test if test in collected or "@" not in test else test.rpartition("@")[0]
 
 
 def outcome(reports: list[pytest.TestReport]) -> str:

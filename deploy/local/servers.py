@@ -2,6 +2,7 @@
 
 import random
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -17,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 
 CACHE = ROOT / ".dev"
 """What the developer's command line makes and may make again."""
+
+interrupted = threading.Event()
+"""Set when the developer presses Ctrl-C: only the main thread hears of that, and servers start in others."""
 
 _handed_out: set[int] = set()
 
@@ -73,6 +77,8 @@ def wait_for(
     """Ask `probe` until it answers. A wait past three seconds is announced; a vain one ends in the server's words."""
     began, announced = time.monotonic(), False
     while (answer := probe()) is None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         waited = time.monotonic() - began
         if not alive() or waited > seconds:
             ending = "ended" if not alive() else f"did not answer within {seconds:.0f} s"

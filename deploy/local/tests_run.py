@@ -17,7 +17,7 @@ from deploy.local import pytest_origins
 from deploy.local.checks import python, run_steps, static_steps
 from deploy.local.postgres import postgres
 from deploy.local.rabbitmq import FOR_TESTS, rabbitmq
-from deploy.local.servers import ROOT, Server, note
+from deploy.local.servers import ROOT, Server, interrupted, note
 
 POSTGRES, AMQP = "TEST_POSTGRES_URL", "TEST_AMQP_URL"
 
@@ -27,11 +27,7 @@ def test(
     no_broker: Annotated[bool, typer.Option("--no-broker", help="Leave the tests that need RabbitMQ out.")] = False,
 ) -> None:
     """Every test, on servers made for it. What follows goes to pytest; without any, the static checks run too."""
-    try:
-        raise typer.Exit(_checks_and_tests(context.args, no_broker))
-    except KeyboardInterrupt:
-        # Servers may still be coming up in threads, for up to two minutes. Their keepers stop them once we are gone.
-        os._exit(130)
+    raise typer.Exit(_checks_and_tests(context.args, no_broker))
 
 
 def _checks_and_tests(arguments: Sequence[str], no_broker: bool) -> int:
@@ -41,9 +37,13 @@ def _checks_and_tests(arguments: Sequence[str], no_broker: bool) -> int:
     if not no_broker:
         ways[AMQP] = partial(rabbitmq, os.environ.get(AMQP), FOR_TESTS)
     with ExitStack() as running, ThreadPoolExecutor(len(ways)) as pool:
-        starts = {name: pool.submit(_start, running, way) for name, way in ways.items()}
-        checked = bool(arguments) or run_steps(static_steps())
-        servers = {name: start.result() for name, start in starts.items()}
+        try:
+            starts = {name: pool.submit(_start, running, way) for name, way in ways.items()}
+            checked = bool(arguments) or run_steps(static_steps())
+            servers = {name: start.result() for name, start in starts.items()}
+        except KeyboardInterrupt:
+            interrupted.set()
+            raise
         left_out = ("-m", "not broker") if no_broker else ()
         status = _pytest([*left_out, *arguments], servers)
     return status or int(not checked)

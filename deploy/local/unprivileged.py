@@ -28,7 +28,13 @@ class Identity:
     def run(self, *command: str | Path) -> str:
         """Run a program to its end and return what it printed."""
         done = subprocess.run(
-            [*self.prefix, *command], capture_output=True, text=True, check=False, cwd="/", **self.account
+            [*self.prefix, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            start_new_session=True,  # Ctrl-C is for us to act on
+            **self.account,
         )
         if done.returncode:
             raise ServerFailed(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
@@ -41,31 +47,40 @@ class Identity:
 
     @contextmanager
     def folder(self, kept: Path | None, name: str) -> Iterator[Path]:
-        """The folder kept for it, or one that is gone afterwards; where it is another user, one in its reach."""
-        parent = BETWEEN_USERS if self.account else None
+        """The folder kept for it, or one that is gone afterwards; another user's lies in that user's reach."""
         if kept is None:
             with tempfile.TemporaryDirectory(
-                prefix=f"punchcard-{name}-", dir=parent, ignore_cleanup_errors=True
+                prefix=f"punchcard-{name}-", dir=BETWEEN_USERS if self.account else None, ignore_cleanup_errors=True
             ) as made:
                 self.owns(Path(made))
                 yield Path(made).resolve()
             return
-        folder = parent / f"punchcard-{name}-{sha256(bytes(kept.resolve())).hexdigest()[:12]}" if parent else kept
+        folder = kept.resolve()
+        if self.account and not self._reaches(folder.parent):
+            folder = BETWEEN_USERS / f"punchcard-{name}-{sha256(bytes(folder)).hexdigest()[:12]}"
+            if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != self.account["user"]):
+                raise ServerFailed(f"{folder} belongs to somebody else")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if parent and (folder.is_symlink() or folder.stat().st_uid not in (0, self.account["user"])):
-            raise ServerFailed(f"{folder} belongs to somebody else")
         self.owns(folder)
-        yield folder.resolve()
+        yield folder
 
-    def reachable(self, program: Path, package: Path, folder: Path) -> Path:
+    def reachable(self, program: Path, site: Path, package: str, folder: Path) -> Path:
         """The program; where its place is closed to this user, a copy in `folder` of the package it came with."""
+        if not self.account or self._reaches(program):
+            return program
+        copy = folder / "programs"
+        shutil.rmtree(copy, ignore_errors=True)
+        # A wheel may keep its shared libraries beside the package, found from the programs by a relative path.
+        for part in site.glob(f"{package}*"):
+            shutil.copytree(part, copy / part.name, symlinks=True)
+        return copy / program.relative_to(site)
+
+    def _reaches(self, path: Path) -> bool:
         try:
-            self.run(program, "--version")
-        except (OSError, ServerFailed):
-            shutil.rmtree(folder / package.name, ignore_errors=True)
-            shutil.copytree(package, folder / package.name, symlinks=True)
-            return folder / package.name / program.relative_to(package)
-        return program
+            self.run("test", "-x", path)
+        except ServerFailed:
+            return False
+        return True
 
 
 def identity() -> Identity:

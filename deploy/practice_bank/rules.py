@@ -79,10 +79,10 @@ def step(
     move = MOVES[name]
     if status not in move.allowed_from:
         raise IllegalMove(name, status)
-    cause = cause or move.cause
     if move.origin != "bank":
-        return move.action, {"origin": move.origin, "cause": cause, "description": OWN_WORDS[cause]}
+        return move.action, {"origin": move.origin, "cause": move.cause, "description": OWN_WORDS[move.cause]}
 
+    cause = cause or move.cause
     becs_code, becs_words = BECS_REASONS.get(cause, (None, "The payer's bank refused the payment."))
     details: dict[str, Any] = {
         "origin": move.origin,
@@ -93,7 +93,7 @@ def step(
     }
     if move.action == "failed":
         details["will_attempt_retry"] = False
-    return move.action, {name: value for name, value in details.items() if value is not None}
+    return move.action, {word: value for word, value in details.items() if value is not None}
 
 
 def pause_before_repeat(tries: int, first_pause: timedelta) -> timedelta | None:

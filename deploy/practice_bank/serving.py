@@ -43,6 +43,8 @@ def running(state_dir: Path, *, first_pause: timedelta = FIRST_PAUSE) -> Iterato
     try:
         while thread.is_alive() and not server.started:
             time.sleep(0.005)
+        if not server.started:
+            raise RuntimeError("the bank did not open; its log says why")
         yield url
     finally:
         server.should_exit = True

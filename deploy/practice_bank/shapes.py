@@ -73,7 +73,7 @@ class Because(Shape):
 
 
 class Behaviour(Shape):
-    """What becomes of each new payment of a mandate, right after it is accepted."""
+    """What becomes of each new payment of a mandate, right after it is accepted; `cause` is that of a decline."""
 
     payments: Literal["manual", "settle", "decline"]
     cause: Text | None = None

@@ -57,6 +57,14 @@ class Call:
         async with self.database.transaction(self._context()) as db:
             yield db
 
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[Db]:
+        """A transaction that leaves nothing behind: a preview runs the very code of the act (R-52)."""
+        async with self.transaction() as db:
+            yield db
+            await db.rollback()
+            db.pending.clear()
+
     async def once(
         self,
         action: Callable[Concatenate[Db, UUID, P], Awaitable[Any]],

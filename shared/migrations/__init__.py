@@ -39,6 +39,19 @@ def _upgrade(connection: Connection, service: str) -> None:
     command.upgrade(alembic, "heads")
 
 
+def append_only(*tables: str) -> None:
+    """For a migration: rows of a table are never changed and never deleted, whatever code may try."""
+    op.execute(
+        "create or replace function refuse_change() returns trigger language plpgsql as"
+        " $$ begin raise exception '% is append-only', tg_table_name using errcode = 'restrict_violation'; end $$"
+    )
+    for table in tables:
+        op.execute(
+            f"create trigger {table}_append_only before update or delete on {table}"
+            " for each row execute function refuse_change()"
+        )
+
+
 def secure(*tables: str) -> None:
     """The second lock, for a migration: rows are visible only inside their own business, to the owner too."""
     for table in tables:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.behaviours import ROOT, print_behaviours, read_behaviours, spans
-from tests.proven import Story, merge, proven
+from tests.proven import Story, merge, proven, without_group
 
 pytest_plugins = ["pytester"]
 
@@ -103,8 +103,19 @@ def test_only_a_pass_proves(project: pytest.Pytester, second_mail: str) -> None:
     assert "EZ-03" not in run(project)
 
 
-def test_a_crashed_worker_proves_nothing(project: pytest.Pytester) -> None:
-    project.makepyfile(test_crash="import os, pytest\n@pytest.mark.behaviour('OE-01')\ndef test_it(): os._exit(1)")
+def test_a_crashed_worker_proves_nothing(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.makepyfile(
+        test_crash="""
+        import os, pytest
+
+        @pytest.mark.behaviour("OE-01")
+        def test_it():
+            if os.environ.get("CRASH"):
+                os._exit(1)
+        """
+    )
+    assert "OE-01" in run(project)
+    monkeypatch.setenv("CRASH", "yes")
     assert "OE-01" not in run(project, "-n", "1")
 
 
@@ -147,6 +158,13 @@ def test_a_test_that_has_never_run_holds_its_behaviours_back() -> None:
     assert stories["t.py::b"] == Story(ids=["EZ-01"], outcome="not run")
     assert proven(stories) == {}
     assert list(proven(merge(stories, {"t.py::b": ["EZ-01"]}, {"t.py::b": "passed"}, whole=False))) == ["EZ-01"]
+
+
+def test_a_group_of_xdist_is_no_part_of_a_name() -> None:
+    collected = {"t.py::a", "t.py::b[x@y]"}
+    assert without_group("t.py::a@rabbitmq", collected) == "t.py::a"
+    assert without_group("t.py::b[x@y]", collected) == "t.py::b[x@y]"
+    assert without_group("t.py::b[x@y]@rabbitmq", collected) == "t.py::b[x@y]"
 
 
 def test_the_table_shows_what_is_proven_and_what_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,13 @@
+"""Billing, put together."""
+
+from services.billing import api, handlers, invariants
+from services.billing.tables import Base
+from shared.service import Service
+
+service = Service(
+    "billing",
+    router=api.router,
+    handles=handlers.handles,
+    tables=Base.metadata,
+    invariants=invariants.INVARIANTS,
+)

@@ -1,0 +1,170 @@
+"""Catalog's verbs: load rows with a lock, ask the rule, apply and publish the fact."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select, delete, exists, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
+
+from services.catalog import rules
+from services.catalog.tables import Client, ClientWord, Entry, OfferedService, Staff, TemplateVersion
+from shared.auth import Caller
+from shared.clock import BusinessClock
+from shared.copies import keep
+from shared.database import Context, Db
+from shared.errors import NotFound, NotYetKnown
+from shared.events import Event
+from shared.events.catalog import BusinessChanged, TemplatePublished, Terms
+from shared.money import Currency
+from shared.outbox import publish
+from shared.plumbing import business
+
+E = TypeVar("E", bound=Entry)
+
+LAST_CHARACTER = "\U0010ffff"
+"""Above every word that begins with what stands before it."""
+
+
+async def find_business(db: Db, business_id: UUID, *, lock: bool = False) -> BusinessChanged:
+    """The business as last told. Raises NotFound before its first profile."""
+    rows = select(business).filter_by(business_id=business_id)
+    row = (await db.execute(rows.with_for_update() if lock else rows)).one_or_none()
+    if row is None:
+        raise NotFound("Describe the business first.")
+    return BusinessChanged(**row._mapping)
+
+
+async def describe_business(db: Db, context: Context, *, name: str, zone: str, currency: str, email: str) -> None:
+    """The first description makes the business: its row is written before it is locked, so that there is one."""
+    described = {"name": name, "zone": zone, "currency": currency, "email": email}
+    new = insert(business).values(business_id=context.business_id, sequence=0, **described)
+    await db.execute(new.on_conflict_do_nothing())
+    last = await find_business(db, context.business_id, lock=True)
+    await _tell_business(db, context, rules.describe(last, **described))
+
+
+async def move_clock(db: Db, context: Context, *, now: datetime, production: bool) -> None:
+    """The business is at another instant."""
+    last = await find_business(db, context.business_id, lock=True)
+    await _tell_business(db, context, rules.move_clock(last, now=now, production=production))
+
+
+async def _tell_business(db: Db, context: Context, fact: BusinessChanged) -> None:
+    """Keep and publish the fact, on the date that it is now at the business."""
+    today = BusinessClock(fact.zone, fact.test_now).now().date()
+    await db.enter(replace(context, business_date=today))
+    await keep(db, business, fact)
+    publish(db, fact)
+
+
+async def add(db: Db, entry_id: UUID, kind: type[Entry], **fields: Any) -> None:
+    """A new entry in the book."""
+    key = {kind.told.subject_field: entry_id}
+    entry = kind(**key, business_id=db.context.business_id, sequence=0, active=True)
+    db.add(entry)
+    await _become(db, entry, rules.change(entry, fields))
+
+
+async def change(db: Db, entry_id: UUID, kind: type[Entry], changes: dict[str, Any]) -> None:
+    """Some fields of an entry are now others. Raises NotFound."""
+    entry = await db.get(kind, entry_id, with_for_update=True)
+    if entry is None:
+        raise NotFound
+    await _become(db, entry, rules.change(entry, changes))
+
+
+async def _become(db: Db, entry: Entry, fact: Event) -> None:
+    entry.apply(fact)
+    publish(db, fact)
+    if isinstance(entry, Client):
+        await _index(db, entry)
+
+
+async def _index(db: Db, client: Client) -> None:
+    """Keep the words by which a client is found."""
+    await db.flush()
+    await db.execute(delete(ClientWord).filter_by(client_id=client.client_id))
+    owner = {"business_id": client.business_id, "client_id": client.client_id}
+    found_by = [{"word": word} | owner for word in rules.words(client.name, client.email)]
+    if found_by:
+        await db.execute(insert(ClientWord), found_by)
+
+
+def clients_called(search: str) -> Select[tuple[Client]]:
+    """The clients of whom every word looked for begins a word of their name or mail address."""
+    clients = select(Client)
+    for word in rules.words(search):
+        begins = select(ClientWord.client_id).where(ClientWord.word >= word, ClientWord.word < word + LAST_CHARACTER)
+        clients = clients.where(Client.client_id.in_(begins))
+    return clients
+
+
+async def find(db: Db, kind: type[E], entry_id: UUID, *, caller: Caller) -> E:
+    """An entry that the caller may see. Raises NotFound."""
+    entry = await db.get(kind, entry_id)
+    if entry is None or not rules.may_see(entry, caller.client_id):
+        raise NotFound
+    return entry
+
+
+async def offer(db: Db, template_id: UUID, *, description: str, currency: Currency | None, **terms: Any) -> None:
+    """A new template is on sale, in the currency of the business unless it names another."""
+    fact = await _offered(db, template_id, 1, Terms(currency=currency or db.business.currency, **terms))
+    _keep_version(db, fact, description)
+
+
+async def revise(db: Db, template_id: UUID, *, description: str, currency: Currency | None, **terms: Any) -> None:
+    """A template is on sale as a new version; one that is so already stays as it is. Raises NotFound."""
+    newest = await _lock_newest(db, template_id)
+    wanted = Terms(currency=currency or db.business.currency, **terms)
+    fact = await _offered(db, template_id, newest.version + 1, wanted)
+    if (newest.active, newest.description, newest.terms) != (True, description, wanted):
+        _keep_version(db, fact, description)
+
+
+async def withdraw(db: Db, template_id: UUID) -> None:
+    """A template is sold no more. Raises NotFound."""
+    newest = await _lock_newest(db, template_id)
+    _keep_version(db, rules.withdraw(newest), newest.description)
+
+
+async def _offered(db: Db, template_id: UUID, version: int, terms: Terms) -> TemplatePublished:
+    services = await db.scalars(select(OfferedService).where(OfferedService.service_id.in_(terms.service_ids)))
+    staff = await db.scalars(select(Staff).where(Staff.staff_id.in_(terms.practitioner_ids)))
+    return rules.offer(template_id, version, terms, services.all(), staff.all())
+
+
+def _keep_version(db: Db, fact: TemplatePublished, description: str) -> None:
+    business_id = db.context.business_id
+    db.add(TemplateVersion(business_id=business_id, description=description, **dict(fact)))
+    publish(db, fact)
+
+
+def newest_templates(*, active: bool | None) -> Select[tuple[TemplateVersion]]:
+    """Each template in its newest version; only those on sale, or withdrawn, where `active` says so."""
+    newer = aliased(TemplateVersion)
+    outdated = exists().where(
+        newer.template_id == TemplateVersion.template_id, newer.version > TemplateVersion.version
+    )
+    rows = select(TemplateVersion).where(~outdated)
+    return rows if active is None else rows.where(TemplateVersion.active == active)
+
+
+async def find_template(db: Db, template_id: UUID, *, caller: Caller) -> TemplateVersion:
+    """A template as it is now; a client finds those on sale. Raises NotFound."""
+    rows = newest_templates(active=True if caller.is_client else None).filter_by(template_id=template_id)
+    template = (await db.scalars(rows)).one_or_none()
+    if template is None:
+        raise NotFound
+    return template
+
+
+async def _lock_newest(db: Db, template_id: UUID) -> TemplateVersion:
+    """The newest version, with a lock on the first: the one row that every version of a template has."""
+    if await db.get(TemplateVersion, (template_id, 1), with_for_update=True) is None:
+        raise NotFound
+    return (await db.scalars(newest_templates(active=None).filter_by(template_id=template_id))).one()

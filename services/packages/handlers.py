@@ -1,0 +1,54 @@
+"""What packages does when it hears something."""
+
+from sqlalchemy.dialects.postgresql import insert
+
+from services.packages import actions
+from services.packages.tables import Client, Staff, Template
+from shared.copies import keep
+from shared.database import Db
+from shared.events.booking import AttendanceRecorded, BookingCancelled, BookingRefused, HoldRequested
+from shared.events.catalog import ClientChanged, StaffChanged, TemplatePublished
+from shared.inbox import Handlers
+
+handles = Handlers()
+
+
+@handles(ClientChanged)
+async def keep_client(db: Db, event: ClientChanged) -> None:
+    await keep(db, Client, event)
+
+
+@handles(StaffChanged)
+async def keep_staff(db: Db, event: StaffChanged) -> None:
+    await keep(db, Staff, event)
+
+
+@handles(TemplatePublished)
+async def keep_template(db: Db, event: TemplatePublished) -> None:
+    """A version never changes, so the first to arrive is the one."""
+    row = {**dict(event), "business_id": db.context.business_id}
+    await db.execute(insert(Template).values(row).on_conflict_do_nothing())
+
+
+@handles(HoldRequested)
+async def hold_session(db: Db, event: HoldRequested) -> None:
+    await actions.hold_session(db, event)
+
+
+@handles(BookingRefused)
+async def release_session(db: Db, event: BookingRefused) -> None:
+    await actions.release(db, event.booking_id, event.sequence)
+
+
+@handles(BookingCancelled)
+async def return_session(db: Db, event: BookingCancelled) -> None:
+    """A cancelled booking returns its session, unless it was cancelled too late (PB-15, R-18)."""
+    if event.returns_session:
+        await actions.release(db, event.booking_id, event.sequence)
+    else:
+        await actions.consume(db, event.booking_id, event.sequence, "late_cancelled")
+
+
+@handles(AttendanceRecorded)
+async def consume_session(db: Db, event: AttendanceRecorded) -> None:
+    await actions.consume(db, event.booking_id, event.sequence, event.outcome)
