@@ -38,7 +38,7 @@ SUBSCRIPTIONS = {service.name: service.subscriptions for service in SERVICES.val
 def _bus(settings: Settings, names: Sequence[str]) -> Bus:
     url = settings.bus_url.get_secret_value()
     if url != "local:":
-        return RabbitBus(url, SUBSCRIPTIONS)
+        return RabbitBus(url, SUBSCRIPTIONS, settings.bus_prefix)
     if set(names) != set(SERVICES):
         raise NotConfigured(
             "The embedded bus lives within one process: use `run all`, or set PUNCHCARD_BUS_URL=amqp://…"

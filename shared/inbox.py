@@ -6,7 +6,6 @@ What cannot be handled is set aside in `inbox_failed`: tried again on a schedule
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -66,12 +65,12 @@ class Handlers:
         return register
 
 
-@dataclass(frozen=True)
 class HandlerFailed(Exception):
     """This event, and no other of the batch, could not be handled."""
 
-    envelope: Envelope
-    error: Exception
+    def __init__(self, envelope: Envelope, error: Exception) -> None:
+        super().__init__(error)
+        self.envelope, self.error = envelope, error
 
 
 def parse(body: bytes) -> list[Envelope]:

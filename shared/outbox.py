@@ -33,6 +33,11 @@ MOVE = text(
     " insert into event_log (event_id, business_id, type, subject, envelope)"
     " select event_id, business_id, type, subject, envelope from sent on conflict (event_id) do nothing"
 )
+REPLAY = text(
+    "insert into outbox (event_id, business_id, type, subject, envelope)"
+    " select event_id, business_id, type, subject, envelope from event_log"
+    " where published_at > now() - cast(cast(:since as text) as interval) order by published_at, event_id"
+)
 
 
 def publish(db: Db, *events: Event) -> None:
@@ -55,7 +60,7 @@ def publish(db: Db, *events: Event) -> None:
                     source=event.type.partition(".")[0],
                     time=datetime.now(UTC),
                     businessid=context.business_id,
-                    businessdate=context.business_date,
+                    businessdate=db.today,
                     actor=context.actor,
                     correlationid=context.correlation_id,
                     causationid=context.causation_id,
@@ -141,6 +146,15 @@ async def relay(service: str, database: Database, publisher: Publisher) -> None:
                 pause = min(pause * 2, 5)
             else:
                 pause = 0.05
+
+
+async def replay(database: Database, since: str) -> int:
+    """Send again what was published in the last interval (`2 hours`); who knows a fact already drops it.
+
+    The way back when a broker has lost its disk, or an operator deleted a queue.
+    """
+    async with database.engine.begin() as connection:
+        return (await connection.execute(REPLAY, {"since": since})).rowcount
 
 
 async def _wait(published: asyncio.Event) -> None:

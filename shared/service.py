@@ -70,6 +70,7 @@ class Running:
         settings.need(service.name)
         self.service, self.settings, self.bus = service, settings, bus
         self.url = settings.database_url[service.name].get_secret_value()
+        self.loops: dict[str, asyncio.Task[None]] = {}
         self.database = Database(self.url, pool_size=settings.pool_size)
         self.consumer = Consumer(service.name, self.database, service.handles)
         self.app = service.app()

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "production"
     database_url: dict[str, SecretStr] = Field(description="PUNCHCARD_DATABASE_URL__BOOKING=postgresql://… per service")
     bus_url: SecretStr = Field(description="amqp://… or local: for the embedded bus")
+    bus_prefix: str = Field("", description="goes before the names of exchanges and queues on a shared broker")
     jwks: str = Field(description="a file or an https address with the public keys of the token issuer")
     token_issuer: str
     token_audience: str = "punchcard"  # noqa: S105

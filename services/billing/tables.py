@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shared.database import BusinessRow, Row, metadata
@@ -13,6 +13,7 @@ from shared.database import BusinessRow, Row, metadata
 State = Literal["scheduled", "due", "paid", "void", "waived"]
 DebitState = Literal["submitted", "settled", "declined"]
 Account = Literal["receivable", "sales", "cash"]
+Amount = Annotated[int, mapped_column(BigInteger)]
 
 
 class Base(Row):
@@ -31,7 +32,7 @@ class BilledPackage(BusinessRow, Base):
     name: Mapped[str]
     post_bill: Mapped[bool]
     form: Mapped[str | None]
-    price_minor: Mapped[int | None]
+    price_minor: Mapped[Amount | None]
     currency: Mapped[str]
     frequency: Mapped[str | None]
     term_weeks: Mapped[int | None]
@@ -47,7 +48,7 @@ class Closure(BusinessRow, Base):
     closure_id: Mapped[UUID] = mapped_column(primary_key=True)
     package_id: Mapped[UUID] = mapped_column(ForeignKey("billed_packages.package_id"), index=True)
     closed_date: Mapped[date]
-    total_minor: Mapped[int]
+    total_minor: Mapped[Amount]
 
 
 class InvoiceCounter(Base):
@@ -79,7 +80,7 @@ class Invoice(BusinessRow, Base):
     closure_id: Mapped[UUID | None] = mapped_column(ForeignKey("closures.closure_id"), unique=True)
     client_id: Mapped[UUID]
     payer_id: Mapped[UUID]
-    total_minor: Mapped[int]
+    total_minor: Mapped[Amount]
     currency: Mapped[str]
     issued_date: Mapped[date]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -98,7 +99,7 @@ class Line(BusinessRow, Base):
     invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.invoice_id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     description: Mapped[str]
-    amount_minor: Mapped[int]
+    amount_minor: Mapped[Amount]
     booking_id: Mapped[UUID | None] = mapped_column(unique=True)
 
 
@@ -127,8 +128,8 @@ class Instalment(BusinessRow, Base):
     invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.invoice_id"))
     position: Mapped[int]
     due_date: Mapped[date]
-    amount_minor: Mapped[int]
-    state: Mapped[State]
+    amount_minor: Mapped[Amount]
+    state: Mapped[State] = mapped_column(Text)
     collection_version: Mapped[int]
     """The version of the newest `CollectionRequested`; 0 while none has been published (decision 20)."""
 
@@ -155,10 +156,10 @@ class DebitFact(BusinessRow, Base):
     debit_id: Mapped[UUID] = mapped_column(primary_key=True)
     instalment_id: Mapped[UUID] = mapped_column(ForeignKey("instalments.instalment_id"), primary_key=True, index=True)
     sequence: Mapped[int] = mapped_column(primary_key=True)
-    state: Mapped[DebitState]
+    state: Mapped[DebitState] = mapped_column(Text)
     attempt_no: Mapped[int]
-    collected_minor: Mapped[int]
-    in_flight_minor: Mapped[int]
+    collected_minor: Mapped[Amount]
+    in_flight_minor: Mapped[Amount]
     final: Mapped[bool]
     code: Mapped[str | None]
     reason_class: Mapped[str | None]
@@ -180,7 +181,9 @@ class JournalEntry(BusinessRow, Base):
     entry_date: Mapped[date]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
-    postings: Mapped[list["Posting"]] = relationship(lazy="raise", viewonly=True, order_by="Posting.amount_minor.desc()")
+    postings: Mapped[list["Posting"]] = relationship(
+        lazy="raise", viewonly=True, order_by="Posting.amount_minor.desc()"
+    )
 
 
 class Posting(BusinessRow, Base):
@@ -190,6 +193,6 @@ class Posting(BusinessRow, Base):
     __table_args__ = (CheckConstraint("amount_minor <> 0", name="moves_money"),)
 
     entry_id: Mapped[UUID] = mapped_column(ForeignKey("journal_entries.entry_id"), primary_key=True)
-    account: Mapped[Account] = mapped_column(primary_key=True)
-    amount_minor: Mapped[int]
+    account: Mapped[Account] = mapped_column(Text, primary_key=True)
+    amount_minor: Mapped[Amount]
     currency: Mapped[str]

@@ -1,6 +1,5 @@
 """Catalog's verbs: load rows with a lock, ask the rule, apply and publish the fact."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ from shared.auth import Caller
 from shared.clock import BusinessClock
 from shared.copies import keep
 from shared.database import Context, Db
-from shared.errors import NotFound, NotYetKnown
+from shared.errors import NotFound
 from shared.events import Event
 from shared.events.catalog import BusinessChanged, TemplatePublished, Terms
 from shared.money import Currency
@@ -61,7 +60,7 @@ async def _tell_business(db: Db, context: Context, fact: BusinessChanged) -> Non
     publish(db, fact)
 
 
-async def add(db: Db, entry_id: UUID, kind: type[Entry], **fields: Any) -> None:
+async def add(db: Db, entry_id: UUID, /, kind: type[Entry], **fields: Any) -> None:
     """A new entry in the book."""
     key = {kind.told.subject_field: entry_id}
     entry = kind(**key, business_id=db.context.business_id, sequence=0, active=True)
@@ -94,7 +93,7 @@ async def _index(db: Db, client: Client) -> None:
         await db.execute(insert(ClientWord), found_by)
 
 
-def clients_called(search: str) -> Select[tuple[Client]]:
+def clients_called(search: str) -> Select[Client]:
     """The clients of whom every word looked for begins a word of their name or mail address."""
     clients = select(Client)
     for word in rules.words(search):
@@ -111,13 +110,13 @@ async def find(db: Db, kind: type[E], entry_id: UUID, *, caller: Caller) -> E:
     return entry
 
 
-async def offer(db: Db, template_id: UUID, *, description: str, currency: Currency | None, **terms: Any) -> None:
+async def offer(db: Db, template_id: UUID, /, *, description: str, currency: Currency | None, **terms: Any) -> None:
     """A new template is on sale, in the currency of the business unless it names another."""
     fact = await _offered(db, template_id, 1, Terms(currency=currency or db.business.currency, **terms))
     _keep_version(db, fact, description)
 
 
-async def revise(db: Db, template_id: UUID, *, description: str, currency: Currency | None, **terms: Any) -> None:
+async def revise(db: Db, template_id: UUID, /, *, description: str, currency: Currency | None, **terms: Any) -> None:
     """A template is on sale as a new version; one that is so already stays as it is. Raises NotFound."""
     newest = await _lock_newest(db, template_id)
     wanted = Terms(currency=currency or db.business.currency, **terms)
@@ -144,19 +143,17 @@ def _keep_version(db: Db, fact: TemplatePublished, description: str) -> None:
     publish(db, fact)
 
 
-def newest_templates(*, active: bool | None) -> Select[tuple[TemplateVersion]]:
+def newest_templates(*, active: bool | None) -> Select[TemplateVersion]:
     """Each template in its newest version; only those on sale, or withdrawn, where `active` says so."""
     newer = aliased(TemplateVersion)
-    outdated = exists().where(
-        newer.template_id == TemplateVersion.template_id, newer.version > TemplateVersion.version
-    )
+    outdated = exists().where(newer.template_id == TemplateVersion.template_id, newer.version > TemplateVersion.version)
     rows = select(TemplateVersion).where(~outdated)
     return rows if active is None else rows.where(TemplateVersion.active == active)
 
 
 async def find_template(db: Db, template_id: UUID, *, caller: Caller) -> TemplateVersion:
     """A template as it is now; a client finds those on sale. Raises NotFound."""
-    rows = newest_templates(active=True if caller.is_client else None).filter_by(template_id=template_id)
+    rows = newest_templates(active=True if caller.is_client else None).where(TemplateVersion.template_id == template_id)
     template = (await db.scalars(rows)).one_or_none()
     if template is None:
         raise NotFound
@@ -167,4 +164,4 @@ async def _lock_newest(db: Db, template_id: UUID) -> TemplateVersion:
     """The newest version, with a lock on the first: the one row that every version of a template has."""
     if await db.get(TemplateVersion, (template_id, 1), with_for_update=True) is None:
         raise NotFound
-    return (await db.scalars(newest_templates(active=None).filter_by(template_id=template_id))).one()
+    return (await db.scalars(newest_templates(active=None).where(TemplateVersion.template_id == template_id))).one()

@@ -2,12 +2,12 @@
 
 INVARIANTS = {
     "a template names a service that is not in the book": (
-        "select template_id from template_versions, jsonb_array_elements_text(terms -> 'service_ids') as named (id)"
-        " where not exists (select from services where service_id = named.id::uuid)"
+        "select template_id from template_versions, jsonb_array_elements_text(terms -> 'service_ids') as n (id)"
+        " where not exists (select from services where service_id = n.id::uuid)"
     ),
     "a template names a practitioner who is not in the book": (
-        "select template_id from template_versions, jsonb_array_elements_text(terms -> 'practitioner_ids') as named (id)"
-        " where not exists (select from staff where staff_id = named.id::uuid)"
+        "select template_id from template_versions, jsonb_array_elements_text(terms -> 'practitioner_ids') as n (id)"
+        " where not exists (select from staff where staff_id = n.id::uuid)"
     ),
     "a template sells sessions of no service": (
         "select template_id from template_versions where jsonb_array_length(terms -> 'service_ids') = 0"

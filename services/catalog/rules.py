@@ -22,7 +22,6 @@ NEEDS: Mapping[Form | None, frozenset[str]] = {
 }
 """What each form asks for, and no other form has (CC-01, OE-06, OE-07, OE-12, OE-13); none is post-billed."""
 OF_SOME_FORM = frozenset[str]().union(*NEEDS.values())
-WEEKS = {"weekly": 1, "fortnightly": 2}
 LONGEST_WORD = 50
 
 Wrong = tuple[str, str]
@@ -70,7 +69,7 @@ def move_clock(last: BusinessChanged, *, now: datetime, production: bool) -> Bus
 def change(entry: Entry, changes: Mapping[str, Any]) -> Event:
     """An entry that changes is told whole, under the next number."""
     known = {name: getattr(entry, name) for name in entry.told.model_fields}
-    return entry.told.model_validate(known | changes | {"sequence": entry.sequence + 1})
+    return entry.told.model_validate(known | dict(changes) | {"sequence": entry.sequence + 1})
 
 
 def may_see(entry: Entry, client_id: UUID | None) -> bool:
@@ -84,8 +83,8 @@ def may_see(entry: Entry, client_id: UUID | None) -> bool:
 
 def words(*texts: str | None) -> frozenset[str]:
     """The words of some texts, without case and accents: what finds a client, and what is looked for (EZ-01)."""
-    plain = unicodedata.normalize("NFKD", " ".join(filter(None, texts)).casefold())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    spelled_out = unicodedata.normalize("NFKD", " ".join(filter(None, texts))).casefold()
+    plain = "".join(letter for letter in spelled_out if not unicodedata.combining(letter))
     return frozenset(word[:LONGEST_WORD] for word in re.findall(r"\w+", plain))
 
 
@@ -140,12 +139,10 @@ def _of_another_form(terms: Terms) -> Iterator[Wrong]:
 
 
 def _uneven(terms: Terms) -> Iterator[Wrong]:
-    """A term is a whole number of periods (R-15), 0 for no end (OE-11); no instalment is of nothing (R-02)."""
-    if terms.term_weeks and terms.frequency == "monthly":
-        yield "term_weeks", "weeks make no whole number of months; 0 keeps it recurring"
-    elif terms.term_weeks and terms.frequency and terms.term_weeks % WEEKS[terms.frequency]:
-        yield "term_weeks", f"it is no whole number of periods of {WEEKS[terms.frequency]} weeks"
-    if terms.instalment_count and terms.price_minor is not None and terms.price_minor < terms.instalment_count:
+    """A term is whole periods, in weeks or, billed monthly, in months (R-15); no instalment is of nothing."""
+    if terms.form == "recurring" and terms.frequency == "fortnightly" and (terms.term_weeks or 0) % 2:
+        yield "term_weeks", "a fortnightly term is an even number of weeks, or 0 for no end"
+    if terms.form == "instalments" and (terms.price_minor or 0) < (terms.instalment_count or 0):
         yield "price_minor", f"it cannot be split into {terms.instalment_count} instalments"
 
 
@@ -159,18 +156,18 @@ def _not_rising(terms: Terms) -> Iterator[Wrong]:
 
 
 def _not_named_once(field: str, ids: Sequence[UUID]) -> Iterator[Wrong]:
-    for number, id in enumerate(ids):
-        if id in ids[:number]:
+    for number, named_id in enumerate(ids):
+        if named_id in ids[:number]:
             yield f"{field}.{number}", "it is named twice"
 
 
 def _not_in_the_book(terms: Terms, services: Iterable[OfferedService], staff: Iterable[Staff]) -> Iterator[Wrong]:
-    """Only services of this business that are on offer are sold (EZ-06), with practitioners of this business (PB-09)."""
+    """Only services of this business that are on offer are sold (EZ-06), with its own practitioners (PB-09)."""
     offered = {service.service_id for service in services if service.active}
     working = {person.staff_id for person in staff if person.active and person.practitioner}
-    for number, id in enumerate(terms.service_ids):
-        if id not in offered:
+    for number, service_id in enumerate(terms.service_ids):
+        if service_id not in offered:
             yield f"service_ids.{number}", "there is no such service on offer"
-    for number, id in enumerate(terms.practitioner_ids):
-        if id not in working:
+    for number, practitioner_id in enumerate(terms.practitioner_ids):
+        if practitioner_id not in working:
             yield f"practitioner_ids.{number}", "there is no such practitioner"

@@ -27,7 +27,6 @@ EXCHANGE, DEAD = "events", "events.dead"
 QUEUE_ARGUMENTS: dict[str, FieldValue] = {
     "x-queue-type": "quorum",
     "x-delivery-limit": 100,
-    "x-dead-letter-exchange": DEAD,
     "x-dead-letter-strategy": "at-least-once",
     "x-overflow": "reject-publish",
 }
@@ -75,9 +74,10 @@ class Session:
 class RabbitBus:
     """Sessions with one broker."""
 
-    def __init__(self, url: str, subscriptions: Subscriptions) -> None:
+    def __init__(self, url: str, subscriptions: Subscriptions, prefix: str = "") -> None:
+        """`prefix` goes before the names of exchanges and queues, so that installations can share a broker."""
         self.url = url + ("&" if "?" in url else "?") + "heartbeat=10"
-        self.subscriptions = subscriptions
+        self.subscriptions, self.prefix = subscriptions, prefix
         self.heard = frozenset[str]().union(*subscriptions.values())
 
     @asynccontextmanager
@@ -99,12 +99,14 @@ class RabbitBus:
 
     async def _declare(self, channel: AbstractChannel) -> AbstractExchange:
         """The whole topology, by every service: no fact can leave before its subscribers' queues exist."""
-        dead = await guarded(channel.declare_exchange(DEAD, "fanout", durable=True))
-        last_net = await guarded(channel.declare_queue(DEAD, durable=True, arguments={"x-queue-type": "quorum"}))
+        dead_name = self.prefix + DEAD
+        dead = await guarded(channel.declare_exchange(dead_name, "fanout", durable=True))
+        last_net = await guarded(channel.declare_queue(dead_name, durable=True, arguments={"x-queue-type": "quorum"}))
         await guarded(last_net.bind(dead))
-        exchange = await guarded(channel.declare_exchange(EXCHANGE, "topic", durable=True))
+        exchange = await guarded(channel.declare_exchange(self.prefix + EXCHANGE, "topic", durable=True))
+        arguments = QUEUE_ARGUMENTS | {"x-dead-letter-exchange": dead_name}
         for name, types in queues(self.subscriptions).items():
-            queue = await guarded(channel.declare_queue(name, durable=True, arguments=QUEUE_ARGUMENTS))
+            queue = await guarded(channel.declare_queue(self.prefix + name, durable=True, arguments=arguments))
             for routing_key in sorted(types):
                 await guarded(queue.bind(exchange, routing_key))
         return exchange
@@ -121,7 +123,7 @@ class RabbitBus:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     for name in queues({consumer.service: self.subscriptions[consumer.service]}):
-                        queue = await guarded(session.channel.get_queue(name, ensure=False))
+                        queue = await guarded(session.channel.get_queue(self.prefix + name, ensure=False))
                         tasks.create_task(_drain(session, queue, consumer))
                     attached.set(1)
                     await session.lost

@@ -1,0 +1,87 @@
+"""The profile and the clock of the business."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+
+from services.catalog import actions
+from services.catalog.api.callers import Keeper, Reader
+from services.catalog.api.shapes import Email, Line, View
+from shared.database import Context
+from shared.http import Call
+from shared.money import Currency
+from shared.settings import Settings
+
+router = APIRouter()
+
+ZONES = available_timezones() - {"Factory", "localtime"}
+"""The zones of the IANA time zone database; the two left out name no place."""
+
+
+def _of_iana(zone: str) -> str:
+    if zone not in ZONES:
+        raise ValueError("write a zone of the IANA time zone database, such as Australia/Sydney")
+    return zone
+
+
+class Profile(BaseModel):
+    """Who the business is, where, and in which currency it sells."""
+
+    name: Line
+    zone: Annotated[str, AfterValidator(_of_iana)]
+    currency: Currency
+    email: Email
+
+
+class ClockSetting(BaseModel):
+    """The instant at which the test clock is to stand."""
+
+    now: Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))]
+
+
+class BusinessView(View):
+    """The business as it is now; `test_now` is null where it lives in real time."""
+
+    business_id: UUID
+    name: str
+    zone: str
+    currency: Currency
+    email: str
+    test_now: AwareDatetime | None
+
+
+def _context(call: Call) -> Context:
+    """Without a date: the business may be about to get the zone that says which."""
+    state = call.request.state
+    return Context(
+        call.caller.business_id, call.caller.actor, correlation_id=state.request_id, traceparent=state.traceparent
+    )
+
+
+@router.put("/business")
+async def describe_business(profile: Profile, call: Keeper) -> BusinessView:
+    """Describe the business of the token: the first time makes it."""
+    async with call.database.transaction() as db:
+        await actions.describe_business(db, _context(call), **dict(profile))
+    return await show_business(call)
+
+
+@router.get("/business")
+async def show_business(call: Reader) -> BusinessView:
+    """The business of the token."""
+    async with call.database.transaction() as db:
+        return BusinessView.model_validate(await actions.find_business(db, call.caller.business_id))
+
+
+@router.put("/business/clock")
+async def move_clock(setting: ClockSetting, call: Keeper) -> BusinessView:
+    """Set the test clock of the business, or move it forward; refused in production."""
+    settings: Settings = call.request.app.state.settings
+    async with call.database.transaction() as db:
+        production = settings.environment == "production"
+        await actions.move_clock(db, _context(call), now=setting.now, production=production)
+    return await show_business(call)
