@@ -1,17 +1,27 @@
 """A server in Docker, for machines that have Docker and not the server."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.servers import NoServer, ServerFailed, note
+from deploy.local.servers import NoServer, ServerFailed, last_line, note
+
+
+@dataclass(frozen=True)
+class Container:
+    """Where a container is reached, and the last line it logged."""
+
+    host: str
+    port: int
+    last_words: Callable[[], str]
 
 
 @contextmanager
 def container(
     image: str, port: int, *, env: Mapping[str, str], command: str = "", volume: tuple[Path, str] | None = None
-) -> Iterator[tuple[str, int]]:
-    """Start a container of `image`; its `port` is reached at the host and port yielded. Docker removes it if we die."""
+) -> Iterator[Container]:
+    """Start a container of `image`, whose `port` is published. Its reaper removes it even if we are killed."""
     # Imported here: the two take longer to load than most commands take to run.
     from docker import from_env
     from docker.errors import DockerException
@@ -32,6 +42,10 @@ def container(
     except (DockerException, OSError, TimeoutError) as error:
         raise ServerFailed(f"Docker did not start {image}: {error}") from error
     try:
-        yield started.get_container_host_ip(), started.get_exposed_port(port)
+        yield Container(
+            started.get_container_host_ip(),
+            started.get_exposed_port(port),
+            lambda: last_line(b"\n".join(started.get_logs()).decode(errors="replace")),
+        )
     finally:
         started.stop()

@@ -29,7 +29,7 @@ class Process:
 
     def last_words(self) -> str:
         """The last line it logged."""
-        return last_line(self.log)
+        return last_line(self.log.read_text(errors="replace"))
 
 
 @contextmanager

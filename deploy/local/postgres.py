@@ -107,10 +107,11 @@ def _in_docker(data: Path | None, durable: bool) -> Iterator[Server]:
         env={"POSTGRES_PASSWORD": password, "POSTGRES_INITDB_ARGS": " ".join(ENCODING)},
         command=f"postgres {FOR_ALL} {'' if durable else FOR_THROW_AWAY}",
         volume=(data / "docker", "/var/lib/postgresql") if data else None,
-    ) as (host, port):
-        url = f"postgresql://postgres:{password}@{host}:{port}/postgres"
-        version = wait_for(f"PostgreSQL in Docker on port {port}", partial(_version, url), seconds=60)
-        yield Server(url, f"Docker, {IMAGE}, PostgreSQL {version}, port {port}")
+    ) as made:
+        url = f"postgresql://postgres:{password}@{made.host}:{made.port}/postgres"
+        what = f"PostgreSQL in Docker on port {made.port}"
+        version = wait_for(what, partial(_version, url), seconds=60, last_words=made.last_words)
+        yield Server(url, f"Docker, {IMAGE}, PostgreSQL {version}, port {made.port}")
 
 
 def _version(url: str) -> str | None:

@@ -43,9 +43,11 @@ def installed(data: Path | None) -> Iterator[Server]:
 @contextmanager
 def in_docker(_data: Path | None) -> Iterator[Server]:
     """A container, removed with its queues when we end."""
-    with container(IMAGE, 5672, env={}) as (host, port):
-        version = wait_for(f"RabbitMQ in Docker on port {port}", partial(_version, host, port), seconds=90)
-        yield Server(f"amqp://guest:guest@{host}:{port}/", f"Docker, {IMAGE}, RabbitMQ {version}, port {port}")
+    with container(IMAGE, 5672, env={}) as made:
+        what = f"RabbitMQ in Docker on port {made.port}"
+        version = wait_for(what, partial(_version, made.host, made.port), seconds=90, last_words=made.last_words)
+        url = f"amqp://guest:guest@{made.host}:{made.port}/"
+        yield Server(url, f"Docker, {IMAGE}, RabbitMQ {version}, port {made.port}")
 
 
 @contextmanager
@@ -99,6 +101,7 @@ def _node(program: Path, erl: Path, data: Path | None, env: dict[str, str]) -> I
         )
         (folder / "advanced.config").write_text("[].\n")
         (folder / "enabled_plugins").write_text("[].\n")
+        # NOTIFY_SOCKET: under systemd the server would report to our caller's unit.
         settings = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "NOTIFY_"))}
         settings |= {
             **env,

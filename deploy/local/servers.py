@@ -90,10 +90,9 @@ def wait_for(
     return answer
 
 
-def last_line(log: Path) -> str:
+def last_line(log: str) -> str:
     """The last line of a log that says anything."""
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
 
 
 def free_ports(count: int) -> list[int]:

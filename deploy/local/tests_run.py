@@ -20,6 +20,7 @@ from deploy.local.rabbitmq import FOR_TESTS, rabbitmq
 from deploy.local.servers import ROOT, Server, interrupted, note
 
 POSTGRES, AMQP = "TEST_POSTGRES_URL", "TEST_AMQP_URL"
+WORKERS = str(min(os.cpu_count() or 2, 8))
 
 
 def test(
@@ -64,7 +65,7 @@ def _pytest(arguments: Sequence[str], servers: dict[str, Server]) -> int:
     previous = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         return subprocess.call(
-            python("pytest", "-p", pytest_origins.__name__, "-n", "2", "--dist", "loadgroup", *arguments),
+            python("pytest", "-p", pytest_origins.__name__, "-n", WORKERS, "--dist", "loadgroup", *arguments),
             cwd=ROOT,
             env={**os.environ, **urls, **origins},
         )

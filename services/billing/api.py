@@ -130,9 +130,9 @@ def _standing(invoices: Iterable[Invoice], today: date) -> dict[str, Any]:
     }
 
 
-def _when(fact: DebitFact) -> tuple[date, UUID, int, UUID]:
-    """The order of debit facts: by day, and within a debit as directdebit numbered them."""
-    return fact.fact_date, fact.debit_id, fact.sequence, fact.instalment_id
+def _when(fact: DebitFact) -> tuple[date, int, UUID, int, UUID]:
+    """The order of debit facts: by day and attempt, and within a debit as directdebit numbered them."""
+    return fact.fact_date, fact.attempt_no, fact.debit_id, fact.sequence, fact.instalment_id
 
 
 class Billing(BaseModel):

@@ -129,25 +129,31 @@ def _of_another_form(terms: Terms) -> Iterator[Wrong]:
         yield "form", "a pre-billed template has one: paid_in_full, instalments or recurring"
         return
     form = None if terms.post_bill else terms.form
-    kind = (form or "post-billed").replace("_", " ")
+    kind = f"the form {form}" if form else "a post-billed template"
     for field in sorted(OF_SOME_FORM):
         given = getattr(terms, field) not in (None, [])
         if field in NEEDS[form] and not given:
-            yield field, f"a template that is {kind} needs it"
+            yield field, f"{kind} needs it"
         if field not in NEEDS[form] and given:
-            yield field, f"a template that is {kind} does not have it"
+            yield field, f"{kind} does not have it"
 
 
 def _uneven(terms: Terms) -> Iterator[Wrong]:
     """A term is whole periods, in weeks or, billed monthly, in months (R-15); no instalment is of nothing."""
     if terms.form == "recurring" and terms.frequency == "fortnightly" and (terms.term_weeks or 0) % 2:
         yield "term_weeks", "a fortnightly term is an even number of weeks, or 0 for no end"
-    if terms.form == "instalments" and (terms.price_minor or 0) < (terms.instalment_count or 0):
+    if (
+        terms.form == "instalments"
+        and terms.price_minor is not None
+        and terms.price_minor < (terms.instalment_count or 0)
+    ):
         yield "price_minor", f"it cannot be split into {terms.instalment_count} instalments"
 
 
 def _not_rising(terms: Terms) -> Iterator[Wrong]:
-    """Every count of sessions has one rate (R-28)."""
+    """Every count of sessions of a post-billed package has one rate (R-28)."""
+    if not terms.post_bill:
+        return
     if terms.tiers and terms.tiers[0].at_least != 1:
         yield "tiers.0.at_least", "the first tier starts at 1 session"
     for number, (lower, upper) in enumerate(pairwise(terms.tiers), start=1):

@@ -60,7 +60,7 @@ class ClientWord(BusinessRow, Base):
     __tablename__ = "client_words"
     __table_args__ = (Index("ix_client_words_by_word", "business_id", "word", "client_id"),)
 
-    business_id: Mapped[UUID]
+    business_id: Mapped[UUID] = mapped_column(index=False)
     client_id: Mapped[UUID] = mapped_column(ForeignKey("clients.client_id"), primary_key=True)
     word: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
 

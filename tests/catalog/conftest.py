@@ -50,6 +50,11 @@ def ten_sessions(**changes: Any) -> dict[str, Any]:
     return usual | changes
 
 
+def fields_of(problem: dict[str, Any]) -> list[str]:
+    """The fields that a refusal names."""
+    return [error["field"] for error in problem["errors"]]
+
+
 @pytest.fixture
 async def stranger(rooms: Rooms) -> Book:
     """A business that has not described itself."""

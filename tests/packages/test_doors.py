@@ -53,13 +53,13 @@ async def test_a_sale_inherits_the_template_and_tells_it(shop: Shop) -> None:
 
 
 async def test_a_sale_may_change_the_terms_for_this_client(shop: Shop) -> None:
-    changed = {"price_minor": 45000, "session_count": 12, "expiry_date": "2022-12-31"}
+    changed: dict[str, Any] = {"price_minor": 45000, "session_count": 12, "expiry_date": "2022-12-31"}
     package = await shop.sell(**changed)
     assert (package["price_minor"], package["purchased"], package["expiry_date"]) == (45000, 12, "2022-12-31")
 
 
 async def test_a_preview_shows_the_sale_and_leaves_nothing(shop: Shop) -> None:
-    order = {"client_id": str(shop.client_id), "template_id": str(await shop.template()), "session_count": 3}
+    order = {"client_id": str(shop.client_id), "template_id": str(await shop.template()), "session_count": "3"}
     async with shop.room.http(shop.owner) as http:
         shown = await http.get("packages/preview", params=order)
         listed = await http.get("packages")

@@ -9,7 +9,6 @@ revision = "billing_0001"
 down_revision = None
 branch_labels = ("billing",)
 
-
 instant = sa.DateTime(timezone=True)
 
 
@@ -173,10 +172,10 @@ def _journal() -> None:
         sa.Column("currency", sa.Text, nullable=False),
         sa.CheckConstraint("amount_minor <> 0", name="ck_postings_moves_money"),
     )
-    # A deferred trigger runs under the business that the transaction entered last: it enters the posting's own, and
-    # the SET clause gives the setting back on return.
+    # A deferred trigger runs under the business that the transaction entered last: it enters the posting's own.
     op.execute(
-        "create function entry_balances() returns trigger language plpgsql set punchcard.business = '' as $$"
+        "create function entry_balances() returns trigger language plpgsql as $$"
+        " declare entered text := current_setting('punchcard.business', true);"
         " begin"
         "  perform set_config('punchcard.business', new.business_id::text, true);"
         "  if exists (select 1 from postings where entry_id = new.entry_id group by currency"
@@ -184,6 +183,7 @@ def _journal() -> None:
         "   raise check_violation using message = 'journal entry ' || new.entry_id || ' does not balance',"
         "    constraint = 'entry_balances';"
         "  end if;"
+        "  perform set_config('punchcard.business', entered, true);"
         "  return null;"
         " end $$"
     )

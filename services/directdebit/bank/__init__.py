@@ -1,0 +1,103 @@
+"""The provider, as directdebit sees it: one interface, a file per provider.
+
+Nothing of a provider's words leaves this room: what comes out are the kinds and reasons of `tables`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+from services.directdebit.tables import Kind, ReasonClass
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The provider has it, under this name."""
+
+    provider_ref: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The provider has read the request and says no; the same request will never be taken."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The provider has nothing for this debit."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The provider did not say: it may have it or not."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Payment:
+    """What to ask the provider for."""
+
+    debit_id: UUID
+    provider_mandate: str
+    amount_minor: int
+    currency: str
+    charge_date: date
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One event of a callback, in our words; `kind` is None where we do not know what it means."""
+
+    event_id: str
+    resource: str
+    action: str
+    kind: Kind | None
+    provider_ref: str | None
+    claimed_debit_id: UUID | None
+    cause: str | None
+    code: str | None
+    reason_class: ReasonClass | None
+    ends_mandate: bool
+    occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What could be read of a callback, and what could not."""
+
+    notices: Sequence[Notice]
+    trouble: str | None = None
+
+
+class Bank(Protocol):
+    """A direct-debit provider."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name, for the trail of who did what."""
+        ...
+
+    def write(self, payment: Payment) -> str:
+        """The body that asks for a payment. Pure; it is stored before it is sent."""
+        ...
+
+    async def submit(self, debit_id: UUID, body: str) -> Accepted | Refused | Unknown:
+        """Ask for the payment, once, under the debit's id as the key; sent again it makes no second one."""
+        ...
+
+    async def look_up(self, debit_id: UUID) -> Accepted | Absent | Unknown:
+        """Whether the provider has a payment for this debit."""
+        ...
+
+    def verify(self, headers: Mapping[str, str], raw: bytes) -> bool:
+        """Whether a callback is the provider's: its signature over the very bytes. Pure, and never raises."""
+        ...
+
+    def parse(self, raw: bytes) -> Heard:
+        """What a callback says. Pure, and never raises: what cannot be read is trouble, not an error."""
+        ...

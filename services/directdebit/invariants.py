@@ -1,0 +1,39 @@
+"""Rows that must not exist in directdebit's database. Each query returns the offenders of one business."""
+
+INVARIANTS = {
+    "an instalment has two live items": (
+        "select instalment_id from debit_items where live group by instalment_id having count(*) > 1"
+    ),
+    "an instalment was collected twice": (
+        "select i.instalment_id from debit_items i join debits d using (debit_id) where d.state = 'settled'"
+        " group by i.instalment_id having count(*) > 1"
+    ),
+    "an item is live and its debit is not, or the other way round": (
+        "select i.debit_id from debit_items i join debits d using (debit_id)"
+        " where i.live <> (d.state in ('created', 'submitting', 'unknown', 'submitted', 'settled'))"
+    ),
+    "the items of a debit are not its amount": (
+        "select d.debit_id from debits d left join debit_items i using (debit_id)"
+        " group by d.debit_id having coalesce(sum(i.amount_minor), 0) <> d.amount_minor"
+    ),
+    "a debit took more than was asked for": (
+        "select i.debit_id from debit_items i join collections c using (instalment_id)"
+        " where i.version = c.version and i.amount_minor > c.target_minor"
+    ),
+    "a debit is at the provider without a name": (
+        "select debit_id from debits where state in ('submitted', 'settled', 'declined') and provider_ref is null"
+    ),
+    "nobody sends a debit that waits to be sent": (
+        "select debit_id from debits where state in ('created', 'submitting', 'unknown')"
+        " and not exists (select from work where kind = 'submit' and subject_id = debit_id)"
+    ),
+    "it is unknown for a day whether the provider has a debit": (
+        "select debit_id from debits where state in ('submitting', 'unknown') and sent_at < now() - interval '1 day'"
+    ),
+    "a fact of the provider is not folded": (
+        "select fact_id from provider_events where state = 'received' and received_at < now() - interval '10 minutes'"
+    ),
+    "a payer has two active mandates": (
+        "select client_id from mandates where state = 'active' group by client_id having count(*) > 1"
+    ),
+}

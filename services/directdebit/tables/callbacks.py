@@ -1,0 +1,81 @@
+"""What the provider has told: callbacks as they came, and the facts in them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.directdebit.tables.debits import Base, ReasonClass
+from shared.database import BusinessRow
+
+Kind = Literal["noted", "submitted", "resubmitted", "settled", "claim_withdrawn", "failed", "charged_back"]
+FactState = Literal["received", "folded", "parked", "ignored"]
+
+
+class Delivery(BusinessRow, Base):
+    """A callback as it came, byte for byte; the same bytes again are the same delivery."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (UniqueConstraint("business_id", "sha256"),)
+
+    delivery_id: Mapped[UUID] = mapped_column(primary_key=True)
+    sha256: Mapped[bytes]
+    body: Mapped[bytes]
+    trouble: Mapped[str | None]
+    """Why it, or a part of it, could not be read: such a delivery is poison, and a person looks at it."""
+    business_date: Mapped[date]
+    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A fact of the provider counts for this debit."""
+
+    debit_id: UUID
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A fact of the provider names no debit of this business."""
+
+
+class ProviderFact(BusinessRow, Base):
+    """One event of the provider, stored once and for ever; the state of a debit follows from the set of its facts."""
+
+    __tablename__ = "provider_events"
+    __table_args__ = (
+        UniqueConstraint("business_id", "event_id"),
+        Index("ix_provider_events_of_a_debit", "debit_id"),
+        Index("ix_provider_events_of_a_payment", "business_id", "provider_ref"),
+    )
+
+    fact_id: Mapped[UUID] = mapped_column(primary_key=True)
+    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("deliveries.delivery_id"))
+    event_id: Mapped[str]
+    resource: Mapped[str]
+    action: Mapped[str]
+    kind: Mapped[Kind | None] = mapped_column(Text)
+    """What the action means to us; null where we do not know it."""
+    provider_ref: Mapped[str | None]
+    claimed_debit_id: Mapped[UUID | None]
+    """The debit that the payment says it is for."""
+    cause: Mapped[str | None]
+    code: Mapped[str | None]
+    reason_class: Mapped[ReasonClass | None] = mapped_column(Text)
+    ends_mandate: Mapped[bool]
+    occurred_at: Mapped[datetime]
+    business_date: Mapped[date]
+    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    state: Mapped[FactState] = mapped_column(Text)
+    debit_id: Mapped[UUID | None] = mapped_column(ForeignKey("debits.debit_id"))
+
+    def apply(self, fact: Folded | Parked) -> None:
+        """The only way a fact changes: what it counts for."""
+        match fact:
+            case Folded():
+                self.state, self.debit_id = "folded", fact.debit_id
+            case Parked():
+                self.state = "parked"

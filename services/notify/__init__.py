@@ -1,0 +1,7 @@
+"""Notify: telling people what happened, once.
+
+Owns: messages, and what became of them; copies of the names and addresses of clients.
+Handles: catalog.business_changed, catalog.client_changed, packages.sold, booking.confirmed, booking.cancelled,
+    billing.invoice_issued, billing.collection_failed.
+Publishes: nothing.
+"""

@@ -1,0 +1,117 @@
+"""Notify's verbs: write a message once, hand it over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import exists, select
+from sqlalchemy.dialects.postgresql import insert
+
+from services.notify.channels import Outgoing
+from services.notify.rules import Letter
+from services.notify.tables import BUSINESS, Client, Failed, Message, Sent
+from shared.database import Db
+from shared.errors import Later
+from shared.ids import new_id
+from shared.plumbing import business
+from shared.work import schedule
+
+NO_ADDRESS = "no e-mail address"
+
+
+@dataclass(frozen=True)
+class Sender:
+    """The business, as it signs and where its clock stands."""
+
+    name: str
+    email: str
+    zone: str
+
+
+async def sender(db: Db) -> Sender:
+    """The business in whose name a message goes out. Raises Later while its profile has not arrived."""
+    known = select(business.c.name, business.c.email, business.c.zone).filter_by(business_id=db.context.business_id)
+    row = (await db.execute(known)).first()
+    if row is None:
+        raise Later("the business is not known yet")
+    return Sender(*row)
+
+
+async def addressee(db: Db, client_id: UUID) -> Client:
+    """A client to write to. Raises Later while they are not known."""
+    client = await db.get(Client, client_id)
+    if client is None:
+        raise Later("the client is not known yet")
+    return client
+
+
+async def tell(
+    db: Db, key: str, client_id: UUID, write: Callable[[Client, Sender], Letter], *, unless: str | None = None
+) -> None:
+    """Write to a client about a fact, once. Where they have been told `unless`, this comes too late and is skipped."""
+    client, by = await addressee(db, client_id), await sender(db)
+    overtaken = unless is not None and await _told(db, unless)
+    await _keep(
+        db,
+        key,
+        str(client_id),
+        client.email,
+        write(client, by),
+        skipped="overtaken by later news" if overtaken else None,
+    )
+
+
+async def tell_staff(db: Db, key: str, client_id: UUID, write: Callable[[Client, Sender], Letter]) -> None:
+    """Write to the business about a fact that concerns a client, once."""
+    client, by = await addressee(db, client_id), await sender(db)
+    await _keep(db, key, BUSINESS, by.email, write(client, by))
+
+
+async def _told(db: Db, key: str) -> bool:
+    return bool(await db.scalar(select(exists().where(Message.key == key))))
+
+
+async def _keep(
+    db: Db, key: str, recipient: str, address: str | None, letter: Letter, *, skipped: str | None = None
+) -> None:
+    """Keep a message, and the work of sending it, unless it is here already."""
+    reason = skipped or (None if address else NO_ADDRESS)
+    row = {
+        "message_id": new_id(),
+        "business_id": db.context.business_id,
+        "key": key,
+        "recipient": recipient,
+        "channel": "email",
+        "address": address or None,
+        "subject": letter.subject,
+        "body": letter.body,
+        "state": "skipped" if reason else "queued",
+        "reason": reason,
+    }
+    new = insert(Message).values(**row).on_conflict_do_nothing().returning(Message.message_id)
+    message_id = await db.scalar(new)
+    if message_id and not reason:
+        await schedule(db, "send", message_id)
+
+
+async def take(db: Db, message_id: UUID) -> Outgoing | None:
+    """A message that waits, as the channel will hand it over; None when nothing is to be sent any more."""
+    message = await db.get(Message, message_id)
+    if message is None or message.state != "queued" or message.address is None:
+        return None
+    return Outgoing(
+        internet_id=message.internet_id,
+        sender_name=db.business.name,
+        reply_to=db.business.email,
+        address=message.address,
+        subject=message.subject,
+        body=message.body,
+        date=message.written_at,
+    )
+
+
+async def conclude(db: Db, message_id: UUID, outcome: Sent | Failed) -> None:
+    """What became of a message."""
+    message = await db.get_one(Message, message_id, with_for_update=True)
+    if message.state == "queued":
+        message.apply(outcome)

@@ -1,0 +1,70 @@
+"""E-mail, handed to the mail server that the environment names."""
+
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Self
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import aiosmtplib
+from aiosmtplib.errors import SMTPNotSupported, SMTPRecipientsRefused, SMTPResponseException
+
+from services.notify.channels import Outgoing, Undeliverable
+from shared.settings import Settings
+
+TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Email:
+    """Mail from one address through one server: `smtp://host:port`, `smtps://user:password@host:port`."""
+
+    server: SplitResult
+    sender: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(urlsplit(settings.smtp_url or ""), settings.mail_from)
+
+    async def send(self, message: Outgoing) -> None:
+        user, password = self.server.username, self.server.password
+        try:
+            await aiosmtplib.send(
+                self.compose(message),
+                sender=self.sender,
+                recipients=[message.address],
+                hostname=self.server.hostname,
+                port=self.server.port,
+                username=unquote(user) if user else None,
+                password=unquote(password) if password else None,
+                use_tls=self.server.scheme == "smtps",
+                timeout=TIMEOUT_SECONDS,
+            )
+        except SMTPRecipientsRefused as refusals:
+            codes = [refusal.code for refusal in refusals.recipients]
+            if all(code >= 500 for code in codes):
+                raise Undeliverable(f"the address was refused: {codes}") from None
+            raise
+        except SMTPResponseException as answer:
+            if answer.code >= 500:
+                raise Undeliverable(f"refused with {answer.code}") from None
+            raise
+        except SMTPNotSupported as error:
+            raise Undeliverable("the mail server cannot take this address") from error
+
+    def compose(self, message: Outgoing) -> EmailMessage:
+        """Plain text from the business, which gets the replies. Raises Undeliverable for what is no address."""
+        letter = EmailMessage(policy=SMTP)
+        try:
+            letter["Message-ID"] = message.internet_id
+            letter["Date"] = message.date
+            letter["From"] = Address(" ".join(message.sender_name.split()), addr_spec=self.sender)
+            letter["Reply-To"] = Address(addr_spec=message.reply_to)
+            letter["To"] = Address(addr_spec=message.address)
+            letter["Subject"] = message.subject
+            letter["Auto-Submitted"] = "auto-generated"
+            letter.set_content(message.body)
+        except (ValueError, IndexError) as error:
+            raise Undeliverable(f"the message cannot be written: {type(error).__name__}") from None
+        return letter

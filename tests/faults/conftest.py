@@ -1,0 +1,105 @@
+"""Faults run against a whole system of which one process, the victim, can be made to die anywhere."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from deploy.local.system import SERVICES, TOGETHER, System, served, system
+from shared.ids import new_id
+from tests.harness.observer import Observer
+from tests.harness.studio import Studio
+
+T = TypeVar("T")
+DEATH_SECONDS = 20
+
+
+class Doomed:
+    """A system with a victim: some services in a process of their own, which runs well or dies at a failpoint."""
+
+    def __init__(self, made: System, victim: Sequence[str]) -> None:
+        self.system, self.victim = made, victim
+        self._well = ExitStack()
+        self._well.enter_context(served(made, *victim))
+
+    def close(self) -> None:
+        self._well.close()
+
+    async def survive(self, failpoint: str, act: Callable[[], Awaitable[T]]) -> T:
+        """Act while the victim dies at a failpoint and is started again; return what the act returned."""
+        self._well.close()
+        with served(self.system, *self.victim, failpoint=failpoint) as process:
+            acting = asyncio.ensure_future(act())
+            async with asyncio.timeout(DEATH_SECONDS):
+                while process.alive():  # noqa: ASYNC110 — a process, not a task
+                    await asyncio.sleep(0.02)
+        self._well.enter_context(served(self.system, *self.victim))
+        return await acting
+
+
+async def insist(send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """Send a request again, with its key, until somebody answers: what a good client does."""
+    while True:
+        try:
+            answer = await send()
+            if answer.status_code != 503:
+                return answer
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.1)
+
+
+@contextmanager
+def doomed(folder: Path, postgres_url: str, amqp_url: str | None, victim: Sequence[str] = SERVICES) -> Iterator[Doomed]:
+    """A system whose victim can die; without a broker the victim is everything."""
+    others = [name for name in SERVICES if name not in victim]
+    groups = [list(victim), others] if others else TOGETHER
+    prefix = f"fault_{new_id().hex[-8:]}"
+    with system(folder, postgres_url, amqp_url, groups=groups, start=False, prefix=prefix) as made, ExitStack() as rest:
+        if others:
+            rest.enter_context(served(made, *others))
+        victims = Doomed(made, victim)
+        try:
+            yield victims
+        finally:
+            victims.close()
+
+
+EMBEDDED = pytest.param(("embedded", SERVICES), id="embedded", marks=pytest.mark.xdist_group("faults-embedded"))
+ON_RABBITMQ = [
+    pytest.param(
+        ("rabbitmq", (name,)),
+        id=f"rabbitmq-{name}",
+        marks=[pytest.mark.broker, pytest.mark.xdist_group(f"faults-{name}")],
+    )
+    for name in ("booking", "packages")
+]
+
+
+@pytest.fixture(scope="module", params=[EMBEDDED, *ON_RABBITMQ])
+def house(
+    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Doomed]:
+    transport, victim = request.param
+    amqp_url: Any = request.getfixturevalue("amqp_url") if transport == "rabbitmq" else None
+    with doomed(tmp_path_factory.mktemp("fault"), postgres_url, amqp_url, victim) as made:
+        yield made
+
+
+@pytest.fixture
+async def studio(house: Doomed) -> AsyncIterator[Studio]:
+    """A business in the doomed system; at the end nothing moves and every invariant holds."""
+    observer = Observer(house.system)
+    made = Studio(house.system, observer)
+    try:
+        await made.open()
+        yield made
+        await made.quiet()
+        assert await observer.violations(made.business_id) == {}
+    finally:
+        await made.close()
+        await observer.close()

@@ -1,0 +1,49 @@
+"""HTTP to a running system, as behind a gateway: the first part of the path finds the service."""
+
+from typing import Any
+
+import httpx
+
+from deploy.local.system import System
+from shared.ids import new_id
+
+
+class _ByPrefix(httpx.AsyncBaseTransport):
+    def __init__(self, urls: dict[str, str]) -> None:
+        self._urls = {name: httpx.URL(url) for name, url in urls.items()}
+        self._wire = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=100))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        target = self._urls[request.url.path.split("/")[1]]
+        request.url = request.url.copy_with(host=target.host, port=target.port)
+        return await self._wire.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._wire.aclose()
+
+
+class Gateway:
+    """Speaks for one caller; every POST gets a new Idempotency-Key unless told another."""
+
+    def __init__(self, system: System, token: str) -> None:
+        self._http = httpx.AsyncClient(
+            transport=_ByPrefix(system.urls),
+            base_url="http://127.0.0.1",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        )
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Idempotency-Key": str(new_id())} | options.pop("headers", {})
+        return await self._http.request(method, path, headers=headers, **options)
+
+    async def make(self, method: str, path: str, body: Any = None, *, expect: int | None = None) -> dict[str, Any]:
+        """Send, and return the document; fail with the answer's own words unless it is a success (or as expected)."""
+        answer = await self.request(method, path, json=body)
+        fine = answer.status_code == expect if expect else answer.is_success
+        assert fine, f"{method} {path} answered {answer.status_code}: {answer.text}"
+        document: dict[str, Any] = answer.json()
+        return document
+
+    async def close(self) -> None:
+        await self._http.aclose()

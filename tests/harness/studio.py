@@ -1,0 +1,180 @@
+"""A business in a running system, as its people use it: over HTTP, on dates of its own."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from deploy.local.system import System
+from shared.ids import new_id
+from tests.harness.gateway import Gateway
+from tests.harness.observer import Observer
+
+ZONE = ZoneInfo("Australia/Sydney")
+FRIDAY = date(2022, 9, 9)
+IDS = {"clients": "client_id", "staff": "staff_id", "services": "service_id", "templates": "template_id"}
+
+
+@dataclass
+class Studio:
+    """Harbour Studio: one practitioner who also sells, one service, and as many clients as a story needs."""
+
+    system: System
+    observer: Observer
+    business_id: UUID = field(default_factory=new_id)
+    _gateways: list[Gateway] = field(default_factory=list)
+
+    async def open(self, on: date = FRIDAY) -> None:
+        """Set up shop in the morning of a day."""
+        self.owner = self.gateway(self.system.issuer.staff(self.business_id))
+        profile = {"name": "Harbour Studio", "zone": ZONE.key, "currency": "AUD", "email": "desk@studio.example"}
+        await self.owner.make("PUT", "/catalog/v1/business", profile)
+        await self.clock(on)
+        self.kim = await self._new("staff", name="Kim", practitioner=True, seller=True)
+        self.training = await self._new("services", name="Personal training", minutes=60)
+        self.ana = await self.client("Ana")
+        await self.quiet()
+
+    def gateway(self, token: str) -> Gateway:
+        made = Gateway(self.system, token)
+        self._gateways.append(made)
+        return made
+
+    def as_client(self, client_id: str) -> Gateway:
+        return self.gateway(self.system.issuer.client(self.business_id, UUID(client_id)))
+
+    async def close(self) -> None:
+        for gateway in self._gateways:
+            await gateway.close()
+
+    async def quiet(self) -> None:
+        await self.observer.until_quiet(self.business_id)
+
+    # The reference book
+
+    async def _new(self, kind: str, **fields: Any) -> str:
+        made = await self.owner.make("POST", f"/catalog/v1/{kind}", fields)
+        own_id: str = made[IDS[kind]]
+        return own_id
+
+    async def client(self, name: str) -> str:
+        return await self._new("clients", name=name, email=f"{name.lower()}@clients.example")
+
+    async def template(self, **terms: Any) -> str:
+        usual = {"name": "10 PT sessions", "service_ids": [self.training], "billing_mode": "pre_bill"}
+        return await self._new("templates", **(usual | terms))
+
+    async def clock(self, on: date, at: time = time(8)) -> None:
+        """It is now this date and time at the business."""
+        now = datetime.combine(on, at, ZONE)
+        await self.owner.make("PUT", "/catalog/v1/business/clock", {"now": now.isoformat()})
+        await self.quiet()
+
+    # Packages
+
+    async def sell(self, template_id: str, client_id: str | None = None, **order: Any) -> str:
+        await self.quiet()
+        body = {"client_id": client_id or self.ana, "template_id": template_id} | order
+        package_id: str = (await self.owner.make("POST", "/packages/v1/packages", body))["package_id"]
+        return package_id
+
+    async def package(self, package_id: str) -> dict[str, Any]:
+        await self.quiet()
+        return await self.owner.make("GET", f"/packages/v1/packages/{package_id}")
+
+    async def balance(self, package_id: str) -> tuple[int, int, int]:
+        """Available, held, consumed."""
+        package = await self.package(package_id)
+        return package["available"], package["held"], package["consumed"]
+
+    # Bookings
+
+    def order(self, package_id: str | None, on: date, hour: int = 10, **changes: Any) -> dict[str, Any]:
+        starts_at = datetime.combine(on, time(hour), ZONE).isoformat()
+        usual = {
+            "client_id": self.ana,
+            "service_id": self.training,
+            "practitioner_id": self.kim,
+            "starts_at": starts_at,
+            "package_id": package_id,
+        }
+        return usual | changes
+
+    async def book(
+        self, package_id: str | None, on: date, hour: int = 10, by: Gateway | None = None, **changes: Any
+    ) -> str:
+        order = self.order(package_id, on, hour, **changes)
+        booking_id: str = (await (by or self.owner).make("POST", "/booking/v1/bookings", order))["booking_id"]
+        return booking_id
+
+    async def booking(self, booking_id: str) -> dict[str, Any]:
+        return await self.owner.make("GET", f"/booking/v1/bookings/{booking_id}")
+
+    async def cancel(self, booking_id: str, by: Gateway | None = None) -> None:
+        await (by or self.owner).make("POST", f"/booking/v1/bookings/{booking_id}/cancel", {"reason": "cannot come"})
+
+    async def attend(self, booking_id: str, *, attended: bool = True) -> None:
+        await self.owner.make("POST", f"/booking/v1/bookings/{booking_id}/attendance", {"attended": attended})
+
+    async def use(self, package_id: str, on: date, hour: int = 10) -> str:
+        """Book a session, live to its end and attend it."""
+        booking_id = await self.book(package_id, on, hour)
+        await self.clock(on, time(hour) if hour == 23 else time(hour + 1))
+        await self.attend(booking_id)
+        return booking_id
+
+    # Money
+
+    async def invoices(self, package_id: str) -> list[dict[str, Any]]:
+        """The package's invoices in full, oldest first."""
+        await self.quiet()
+        page = await self.owner.make("GET", f"/billing/v1/invoices?package_id={package_id}")
+        return [await self.owner.make("GET", f"/billing/v1/invoices/{i['invoice_id']}") for i in page["items"]]
+
+    async def mandate(self, payments: str, client_id: str | None = None, cause: str | None = None) -> str:
+        """The client signs at the bank's own page; the bank settles, declines, or waits for a word on each payment."""
+        async with httpx.AsyncClient(base_url=self.system.bank_url) as bank:
+            token = self.system.environment["PUNCHCARD_PROVIDER_TOKEN"]
+            account = {
+                "account_holder_name": "Ana",
+                "account_number": "123456789",
+                "branch_code": "062-000",
+                "currency": "AUD",
+            }
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await bank.post("/mandates", json={"mandates": account}, headers=headers)
+            provider_mandate: str = answer.raise_for_status().json()["mandates"]["id"]
+            behaviour = {"payments": payments} | ({"cause": cause} if cause else {})
+            await bank.post(f"/practice/mandates/{provider_mandate}/behaviour", json=behaviour)
+        body = {
+            "client_id": client_id or self.ana,
+            "provider_mandate": provider_mandate,
+            "account_ending": answer.json()["mandates"]["account_number_ending"],
+        }
+        await self.owner.make("POST", "/directdebit/v1/mandates", body)
+        return provider_mandate
+
+    async def payments(self, provider_mandate: str) -> list[dict[str, Any]]:
+        """The bank's own log of what it was asked to take on a mandate, oldest first."""
+        async with httpx.AsyncClient(base_url=self.system.bank_url) as bank:
+            log = (await bank.get("/practice/log")).json()["payments"]
+        return [payment for payment in reversed(log) if payment["links"]["mandate"] == provider_mandate]
+
+    async def at_the_bank(self, payment_id: str, verb: str, **details: Any) -> None:
+        """Tell the bank what becomes of a payment."""
+        async with httpx.AsyncClient(base_url=self.system.bank_url) as bank:
+            (await bank.post(f"/practice/payments/{payment_id}/{verb}", json=details)).raise_for_status()
+
+    async def mails(self, recipient: str) -> list[str]:
+        """The subjects of the mails to somebody of this business, in the order they came."""
+        await self.quiet()
+        page = await self.owner.make("GET", "/notify/v1/messages?limit=200")
+        ours = {message["message_id"] for message in page["items"]}
+        return [m.subject for m in self.system.mail.messages if m.message_id in ours and recipient in m.recipients]
+
+
+def days(count: int) -> timedelta:
+    return timedelta(days=count)
