@@ -4,19 +4,19 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import select
 
 from services.booking import actions
 from services.booking.tables import Booking, State
 from shared.errors import Conflict, Forbidden, Invalid
 from shared.http import Call, Page, Paging, Permitted, Waiting
+from shared.texts import Line
 
 router = APIRouter(tags=["booking"])
 
 Desk = Annotated[Call, Permitted("booking.manage")]
 DeskOrClient = Annotated[Call, Permitted("booking.manage", clients=True)]
-Reason = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class NoSession(Conflict):
@@ -36,14 +36,14 @@ class NewBooking(BaseModel):
 class Cancellation(BaseModel):
     """Why; and, from staff, whether a late cancellation still returns the session (R-18)."""
 
-    reason: Reason | None = None
+    reason: Line | None = None
     waive_late: bool = False
 
 
 class Refusal(BaseModel):
     """Why staff turn a booking down."""
 
-    reason: Reason
+    reason: Line
 
 
 class Attendance(BaseModel):

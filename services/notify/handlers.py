@@ -1,4 +1,7 @@
-"""What notify does when it hears something. Keys are the ids of the fact, so that a doubled event tells nothing twice."""
+"""What notify does when it hears something.
+
+The key of a message is made of the ids of the fact, so that a doubled event tells nothing twice.
+"""
 
 from services.notify import actions, rules
 from services.notify.tables import Client

@@ -5,16 +5,25 @@ Plain text, one function per message. A bank account never appears, and no bank'
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from shared.events.billing import CollectionFailed, InvoiceIssued
 from shared.events.booking import BookingCancelled, BookingConfirmed
+from shared.events.catalog import Frequency
 from shared.events.packages import PackageSold
 
-WITHOUT_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-WITH_THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+NO_DECIMALS = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"}
+    | {"XAF", "XOF", "XPF"}
+)
 """The currencies of ISO 4217 whose minor unit is not a hundredth."""
+
+PERIODS: dict[Frequency, str] = {
+    "weekly": "week",
+    "fortnightly": "fortnight",
+    "monthly": "month",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class Letter:
 
 def money(amount_minor: int, currency: str) -> str:
     """An amount as people write it: 110000 AUD is `AUD 1,100.00`, 1100 JPY is `JPY 1,100` (R-01)."""
-    places = 0 if currency in WITHOUT_DECIMALS else 3 if currency in WITH_THREE_DECIMALS else 2
+    places = 0 if currency in NO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
     whole, rest = divmod(abs(amount_minor), 10**places)
     sign = "-" if amount_minor < 0 else ""
     fraction = f".{rest:0{places}}" if places else ""
@@ -77,13 +86,6 @@ def purchase_confirmed(event: PackageSold, *, name: str, business: str) -> Lette
         " ".join(part for part in (includes, price) if part),
         f"You can use it from {day(event.start_date)} on.",
     )
-
-
-PERIODS: dict[Literal["weekly", "fortnightly", "monthly"], str] = {
-    "weekly": "week",
-    "fortnightly": "fortnight",
-    "monthly": "month",
-}
 
 
 def booking_confirmed(event: BookingConfirmed, *, name: str, business: str, zone: str) -> Letter:

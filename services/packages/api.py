@@ -14,6 +14,7 @@ from services.packages.tables import Kind, LedgerEntry, Package, State
 from shared.http import Call, Page, Paging, Permitted
 from shared.ids import new_id
 from shared.money import Minor
+from shared.texts import Line
 
 router = APIRouter(tags=["packages"])
 
@@ -44,7 +45,7 @@ class Adjustment(BaseModel):
     """Sessions to add, or with a minus to take away, and why."""
 
     sessions: Annotated[int, Field(ge=-10_000, le=10_000)]
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: Line
 
 
 class Expiry(BaseModel):

@@ -42,7 +42,9 @@ class Call:
     caller: Caller
     database: Database
 
-    def _context(self) -> Context:
+    @property
+    def context(self) -> Context:
+        """For whom and by whom; the business's own date comes with the transaction."""
         state = self.request.state
         return Context(
             self.caller.business_id,
@@ -54,7 +56,7 @@ class Call:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Db]:
         """A transaction in the caller's business, on its clock."""
-        async with self.database.transaction(self._context()) as db:
+        async with self.database.transaction(self.context) as db:
             yield db
 
     @asynccontextmanager
@@ -148,12 +150,12 @@ Signed = Annotated[Call, Depends(_signed)]
 """A call with a valid token, staff's or a client's; the action decides what they may touch."""
 
 
-def Permitted(permission: str, *, clients: bool = False) -> Any:  # noqa: N802 — reads as the type it annotates with
-    """A call by staff (or a service) with a permission; by clients too, for what is theirs, where `clients` is set."""
+def Permitted(*permissions: str, clients: bool = False) -> Any:  # noqa: N802 — reads as the type it annotates with
+    """A call by staff (or a service) with one of the permissions; by clients too, for what is theirs, if so said."""
 
     async def permitted(call: Signed) -> Call:
-        if not (permission in call.caller.permissions or (clients and call.caller.is_client)):
-            raise Forbidden(f"Ask for a token with the permission {permission}.", permission=permission)
+        if not (call.caller.permissions.intersection(permissions) or (clients and call.caller.is_client)):
+            raise Forbidden(f"Ask for a token with the permission {' or '.join(permissions)}.", permissions=permissions)
         return call
 
     return Depends(permitted)

@@ -3,6 +3,7 @@
 Guarded by an advisory lock, so that replicas that start together do not trip over each other.
 """
 
+import asyncio
 from pathlib import Path
 
 from alembic import command, op
@@ -14,12 +15,14 @@ from sqlalchemy.pool import NullPool
 
 HERE = Path(__file__).parent
 SERVICES = HERE.parent.parent / "services"
+_one_at_a_time = asyncio.Lock()
+"""Alembic keeps its context in module variables: two migrations in one process would mix."""
 
 
 async def migrate(service: str, url: str) -> None:
     """Bring a service's database to the newest version, in one transaction."""
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
-    async with engine.begin() as connection:
+    async with _one_at_a_time, engine.begin() as connection:
         await connection.execute(text("select pg_advisory_xact_lock(hashtext('punchcard migrations'))"))
         await connection.run_sync(_upgrade, service)
 

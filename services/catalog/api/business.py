@@ -10,11 +10,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from services.catalog import actions
 from services.catalog.api.callers import Keeper, Reader
-from services.catalog.api.shapes import Email, Line, View
-from shared.database import Context
-from shared.http import Call
+from services.catalog.api.shapes import View
 from shared.money import Currency
 from shared.settings import Settings
+from shared.texts import Email, Line
 
 router = APIRouter()
 
@@ -54,19 +53,11 @@ class BusinessView(View):
     test_now: AwareDatetime | None
 
 
-def _context(call: Call) -> Context:
-    """Without a date: the business may be about to get the zone that says which."""
-    state = call.request.state
-    return Context(
-        call.caller.business_id, call.caller.actor, correlation_id=state.request_id, traceparent=state.traceparent
-    )
-
-
 @router.put("/business")
 async def describe_business(profile: Profile, call: Keeper) -> BusinessView:
     """Describe the business of the token: the first time makes it."""
     async with call.database.transaction() as db:
-        await actions.describe_business(db, _context(call), **dict(profile))
+        await actions.describe_business(db, call.context, **dict(profile))
     return await show_business(call)
 
 
@@ -83,5 +74,5 @@ async def move_clock(setting: ClockSetting, call: Keeper) -> BusinessView:
     settings: Settings = call.request.app.state.settings
     async with call.database.transaction() as db:
         production = settings.environment == "production"
-        await actions.move_clock(db, _context(call), now=setting.now, production=production)
+        await actions.move_clock(db, call.context, now=setting.now, production=production)
     return await show_business(call)

@@ -8,9 +8,10 @@ from pydantic import BaseModel
 
 from services.catalog import actions
 from services.catalog.api.callers import Desk, Reader, ReaderOrClient
-from services.catalog.api.shapes import Change, Email, Line, View
+from services.catalog.api.shapes import Change, View
 from services.catalog.tables import Client
 from shared.http import Page, Paging
+from shared.texts import Email, Line
 
 router = APIRouter()
 

@@ -9,9 +9,10 @@ from sqlalchemy import select
 
 from services.catalog import actions
 from services.catalog.api.callers import Keeper, ReaderOrClient
-from services.catalog.api.shapes import Change, Line, View
+from services.catalog.api.shapes import Change, View
 from services.catalog.tables import LONGEST_DAY_MINUTES, OfferedService
 from shared.http import Page, Paging
+from shared.texts import Line
 
 router = APIRouter()
 

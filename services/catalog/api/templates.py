@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from services.catalog import actions
 from services.catalog.api.callers import Keeper, ReaderOrClient
-from services.catalog.api.shapes import Line, Prose
 from services.catalog.tables import TemplateVersion
 from shared.events.catalog import BillingMode, Form, Frequency, Rollover, Terms, Tier
 from shared.http import Page, Paging
 from shared.money import Currency, Minor
+from shared.texts import Line, Prose
 
 router = APIRouter()
 

@@ -178,7 +178,7 @@ class Debit(BusinessRow, Base):
             case DebitCancelled():
                 self.state = "cancelled"
             case DebitPutInReview():
-                self.state, self.review = "in_review", fact.review
+                self.state, self.review, self.code, self.reason_class = "in_review", fact.review, None, None
             case DebitSubmitted():
                 self._told("submitted", fact.sequence)
             case DebitSettled():

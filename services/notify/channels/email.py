@@ -1,5 +1,6 @@
 """E-mail, handed to the mail server that the environment names."""
 
+import asyncio
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -8,12 +9,14 @@ from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
-from aiosmtplib.errors import SMTPNotSupported, SMTPRecipientsRefused, SMTPResponseException
+from aiosmtplib.errors import SMTPDataError, SMTPNotSupported, SMTPRecipientsRefused
 
 from services.notify.channels import Outgoing, Undeliverable
 from shared.settings import Settings
 
 TIMEOUT_SECONDS = 20
+IN_ALL_SECONDS = 45
+"""Less than the lease of the work, so that a try has ended before another replica begins one."""
 
 
 @dataclass(frozen=True)
@@ -28,30 +31,34 @@ class Email:
         return cls(urlsplit(settings.smtp_url or ""), settings.mail_from)
 
     async def send(self, message: Outgoing) -> None:
+        """A refused address or text is final; a refused login or sender is ours to mend, so it is tried again."""
         user, password = self.server.username, self.server.password
         try:
-            await aiosmtplib.send(
-                self.compose(message),
-                sender=self.sender,
-                recipients=[message.address],
-                hostname=self.server.hostname,
-                port=self.server.port,
-                username=unquote(user) if user else None,
-                password=unquote(password) if password else None,
-                use_tls=self.server.scheme == "smtps",
-                timeout=TIMEOUT_SECONDS,
-            )
+            async with asyncio.timeout(IN_ALL_SECONDS):
+                await aiosmtplib.send(
+                    self.compose(message),
+                    sender=self.sender,
+                    recipients=[message.address],
+                    hostname=self.server.hostname,
+                    port=self.server.port,
+                    username=unquote(user) if user else None,
+                    password=unquote(password) if password else None,
+                    use_tls=self.server.scheme == "smtps",
+                    timeout=TIMEOUT_SECONDS,
+                )
         except SMTPRecipientsRefused as refusals:
             codes = [refusal.code for refusal in refusals.recipients]
             if all(code >= 500 for code in codes):
                 raise Undeliverable(f"the address was refused: {codes}") from None
             raise
-        except SMTPResponseException as answer:
+        except SMTPDataError as answer:
             if answer.code >= 500:
-                raise Undeliverable(f"refused with {answer.code}") from None
+                raise Undeliverable(f"the message was refused: {answer.code}") from None
             raise
-        except SMTPNotSupported as error:
-            raise Undeliverable("the mail server cannot take this address") from error
+        except SMTPNotSupported:
+            if not message.address.isascii():
+                raise Undeliverable("the mail server takes no such address") from None
+            raise
 
     def compose(self, message: Outgoing) -> EmailMessage:
         """Plain text from the business, which gets the replies. Raises Undeliverable for what is no address."""
