@@ -6,11 +6,11 @@ Publishing and consuming have a connection each: a memory alarm blocks publishin
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import DeliveryError
 from pamqp.commands import Basic
 from pamqp.common import FieldValue
@@ -32,6 +32,7 @@ QUEUE_ARGUMENTS: dict[str, FieldValue] = {
 }
 PREFETCH = 5
 RPC_SECONDS = PUBLISH_SECONDS = 15
+CLOSE_SECONDS = 2
 SUSPECTED_AFTER = 2
 IN_HAND_SECONDS = 15
 
@@ -39,16 +40,16 @@ IN_HAND_SECONDS = 15
 T = TypeVar("T")
 
 
-async def guarded(rpc: Awaitable[T]) -> T:
+async def guarded(rpc: Awaitable[T], seconds: float | None = None) -> T:
     """Await a call to the broker, which has no time-out of its own and ends in CancelledError on a dead connection.
 
     Raises ConnectionError instead, unless it is this task that is being cancelled.
     """
     try:
-        async with asyncio.timeout(RPC_SECONDS):
+        async with asyncio.timeout(seconds or RPC_SECONDS):
             return await rpc
     except TimeoutError as error:
-        raise ConnectionError(f"the broker did not answer within {RPC_SECONDS} s") from error
+        raise ConnectionError("the broker did not answer in time") from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task and task.cancelling():
@@ -91,11 +92,8 @@ class RabbitBus:
             BUS_SESSIONS.labels(service, side).inc()
             yield session
         finally:
-            try:
-                async with asyncio.timeout(2):
-                    await connection.close()
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 — it may be dead; we leave it anyway
-                log.debug("close", service=service, side=side, error=repr(error))
+            with suppress(Exception):  # it may be dead; we leave it anyway
+                await guarded(connection.close(), seconds=CLOSE_SECONDS)
 
     async def _declare(self, channel: AbstractChannel) -> AbstractExchange:
         """The whole topology, by every service: no fact can leave before its subscribers' queues exist."""
@@ -119,12 +117,16 @@ class RabbitBus:
     async def consume(self, consumer: Consumer) -> None:
         attached = CONSUMER_ATTACHED.labels(consumer.service)
         async with self._session(consumer.service, "consume") as session:
+            channel = await session.channel.get_underlay_channel()
+            channel.on_consumer_cancel_callbacks.add(session.lose)  # the queue was deleted
             await guarded(session.channel.set_qos(prefetch_count=PREFETCH))
             try:
                 async with asyncio.TaskGroup() as tasks:
                     for name in queues({consumer.service: self.subscriptions[consumer.service]}):
                         queue = await guarded(session.channel.get_queue(self.prefix + name, ensure=False))
-                        tasks.create_task(_drain(session, queue, consumer))
+                        arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+                        await guarded(queue.consume(arrived.put))
+                        tasks.create_task(_drain(arrived, consumer))
                     attached.set(1)
                     await session.lost
                     raise ConnectionError("the consuming session was lost")
@@ -166,10 +168,8 @@ class RabbitPublisher:
         )
 
 
-async def _drain(session: Session, queue: AbstractQueue, consumer: Consumer) -> None:
+async def _drain(arrived: asyncio.Queue[AbstractIncomingMessage], consumer: Consumer) -> None:
     """Take what the queue has brought, in order. When told to end, finish the messages in hand first."""
-    arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-    await guarded(queue.consume(arrived.put))
     while True:
         messages = [await arrived.get()]
         while not arrived.empty():

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from deploy.local.observer import Observer
 from deploy.local.system import SERVICES, TOGETHER, System, served, system
 from shared.ids import new_id
-from tests.harness.observer import Observer
 from tests.harness.studio import Studio
 
 T = TypeVar("T")

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from deploy.local.observer import Observer
 from deploy.local.system import System
 from shared.ids import new_id
 from tests.harness.gateway import Gateway
-from tests.harness.observer import Observer
 
 ZONE = ZoneInfo("Australia/Sydney")
 FRIDAY = date(2022, 9, 9)

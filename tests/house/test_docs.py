@@ -13,7 +13,7 @@ import pytest
 from deploy.local.behaviours import SOURCES, Behaviour, read_behaviours
 from tests.house.sources import ROOT, SERVICES
 
-SKIPPED_FOLDERS = {".git", ".venv", ".dev", "__pycache__", "node_modules"}
+SKIPPED_FOLDERS = {".git", ".venv", ".dev", "__pycache__", "node_modules", ".hypothesis"}
 GENERATED = {"uv.lock"}
 
 # Patterns with a class in brackets do not match themselves, so that this file needs no exception.

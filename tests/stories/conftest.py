@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from deploy.local.observer import Observer
 from deploy.local.system import APART, TOGETHER, System, system
 from shared.ids import new_id
-from tests.harness.observer import Observer
 from tests.harness.studio import Studio
 
 EMBEDDED = pytest.param("embedded", marks=pytest.mark.xdist_group("embedded"))

@@ -152,7 +152,7 @@ class GoCardless:
             document = read(raw)
         except Unreadable as unreadable:
             return Heard((), str(unreadable))
-        events = document.get("events") if isinstance(document, dict) else None
+        events = _object(document).get("events")
         if not isinstance(events, list):
             return Heard((), "no list of events")
         if len(events) > MOST_EVENTS:
@@ -165,10 +165,9 @@ class GoCardless:
 
 def _body(answer: httpx.Response) -> dict[str, Any]:
     try:
-        body = answer.json()
+        return _object(answer.json())
     except ValueError:
         return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _outcome(answer: httpx.Response) -> Accepted | Refused | Unknown:
@@ -182,8 +181,8 @@ def _outcome(answer: httpx.Response) -> Accepted | Refused | Unknown:
         made = _word(body.get("payments"), "id")
         return Accepted(made) if made else Unknown("an answer without a payment")
     error = body.get("error")
-    errors = error.get("errors") if isinstance(error, dict) else None
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    errors = _object(error).get("errors")
+    first = _object(errors[0]) if isinstance(errors, list) and errors else {}
     if answer.status_code == httpx.codes.CONFLICT and first.get("reason") == "idempotent_creation_conflict":
         made = _word(first.get("links"), "conflicting_resource_id")
         return Accepted(made) if made else Unknown("a conflict without a payment")
@@ -192,17 +191,21 @@ def _outcome(answer: httpx.Response) -> Accepted | Refused | Unknown:
     return Unknown(f"answered {answer.status_code}")
 
 
+def _object(value: Any) -> dict[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def _word(of: Any, name: str) -> str | None:
     """A member that is a short text, or None."""
-    value = of.get(name) if isinstance(of, dict) else None
+    value = _object(of).get(name)
     return value if isinstance(value, str) and 0 < len(value) <= LONGEST_WORD else None
 
 
 def _metadata(of: Any, name: str) -> UUID | None:
     """The debit that a payment says it is for."""
-    metadata = of.get(name) if isinstance(of, dict) else None
     try:
-        return UUID(_word(metadata, "debit_id") or "")
+        return UUID(_word(_object(of).get(name), "debit_id") or "")
     except ValueError:
         return None
 
@@ -221,7 +224,7 @@ def _notice(event: Any) -> Notice | None:
     occurred_at = _instant(_word(event, "created_at") or "")
     if not (event_id and resource and action and occurred_at):
         return None
-    links, details = event.get("links"), event.get("details")
+    links, details = _object(event.get("links")), _object(event.get("details"))
     provider_ref = _word(links, "payment")
     kind = KINDS.get(action) if resource == "payments" else None
     if kind and provider_ref is None:

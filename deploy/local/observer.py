@@ -10,10 +10,10 @@ from uuid import UUID
 import httpx
 from sqlalchemy import text
 
+from deploy.local.across import ACROSS, Facts
 from deploy.local.system import SERVICES, System
 from shared.database import Context, Database
 from shared.service import Service
-from tests.harness.across import ACROSS, Facts
 
 QUIET_SECONDS = 30
 DEFINITIONS: dict[str, Service] = {name: import_module(f"services.{name}.main").service for name in SERVICES}
@@ -93,7 +93,7 @@ class Observer:
         found: dict[str, list[Any]] = {}
         for service, definition in DEFINITIONS.items():
             async with self.databases[service].transaction() as db:
-                await db.enter(Context(business_id, "staff:test"))
+                await db.enter(Context(business_id, "service:observer"))
                 for name, sql in definition.invariants.items():
                     found[f"{service}: {name}"] = list(await db.execute(text(sql)))
             found[f"{service}: an event is parked"] = await self._rows(service, PARKED, business_id)
@@ -107,7 +107,7 @@ class Observer:
 
         async def rows(service: str, sql: str) -> list[Any]:
             async with self.databases[service].transaction() as db:
-                await db.enter(Context(business_id, "staff:test"))
+                await db.enter(Context(business_id, "service:observer"))
                 return list(await db.execute(text(sql)))
 
         async with httpx.AsyncClient() as http:
