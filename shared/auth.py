@@ -112,6 +112,9 @@ class Keys:
             else:
                 document = await asyncio.to_thread(Path(self.source).read_text)
             keys = jwt.PyJWKSet.from_json(document).keys
-            self._known = {key.key_id: key for key in keys if key.key_id and key.algorithm_name in ALGORITHMS}
-        except (OSError, ValueError, httpx.HTTPError, jwt.PyJWTError) as error:
+            usable = {key.key_id: key for key in keys if key.key_id and key.algorithm_name in ALGORITHMS}
+            if not usable:
+                raise ValueError("no key with an id and an algorithm of ours")
+            self._known = usable
+        except Exception as error:  # noqa: BLE001 — whatever the issuer sends, what is known stays
             log.error("keys_not_fetched", source=self.source, error=repr(error))

@@ -4,6 +4,7 @@ A batch is handled in one transaction; the event that fails is taken out and tri
 What cannot be handled is set aside in `inbox_failed`: tried again on a schedule, then parked for a person.
 """
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -27,6 +28,7 @@ LATER_SECONDS = 2
 LATER_UNTIL = timedelta(minutes=10)
 SCHEDULE_SECONDS = (5, 30, 120, 600, 3600, 6 * 3600)
 LEASE_SECONDS = 60
+TOGETHER_SECONDS = 50
 
 REMEMBER = text(
     "with again as (delete from inbox_failed where event_id = any(:ids))"
@@ -36,12 +38,13 @@ SET_ASIDE = text(
     "insert into inbox_failed (event_id, business_id, type, envelope, error, attempts, next_attempt_at)"
     " values (:event_id, :business_id, :type, :envelope, :error, :attempts,"
     "  now() + make_interval(secs => :seconds))"
-    " on conflict (event_id) do update set error = excluded.error, next_attempt_at = excluded.next_attempt_at"
+    " on conflict (event_id) do update set error = excluded.error, attempts = excluded.attempts,"
+    "  next_attempt_at = excluded.next_attempt_at"
 )
 LEASE = text(
     "update inbox_failed set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => :lease)"
     " where event_id in (select event_id from inbox_failed where next_attempt_at <= now()"
-    "  order by next_attempt_at limit 20 for update skip locked)"
+    "  order by next_attempt_at limit 1 for update skip locked)"
     " returning envelope, attempts, now() - first_failed_at as age"
 )
 
@@ -123,7 +126,7 @@ class Consumer:
         Businesses come in the order of their ids, so that two batches never wait for each other's locks in a circle;
         within a business the events keep their order.
         """
-        async with self.database.transaction() as db:
+        async with asyncio.timeout(TOGETHER_SECONDS), self.database.transaction() as db:
             ids = sorted(envelope.id for envelope in envelopes)
             fresh: set[UUID] = set((await db.execute(REMEMBER, {"ids": ids})).scalars())
             failpoints.hit("consumer.deduplicated")
@@ -177,9 +180,13 @@ class Consumer:
             if is_away(error):
                 raise
             cause = error.error if isinstance(error, HandlerFailed) else error
-            await self._set_aside(envelope, f"{type(cause).__name__}: {cause}", next_try(cause, attempts, age))
+            seconds = next_try(cause, attempts, age)
+            failures = (
+                0 if seconds == LATER_SECONDS else attempts
+            )  # waiting is no failure: the schedule begins after it
+            await self._set_aside(envelope, f"{type(cause).__name__}: {cause}", seconds, failures)
 
-    async def _set_aside(self, envelope: Envelope, error: str, seconds: float | None) -> None:
+    async def _set_aside(self, envelope: Envelope, error: str, seconds: float | None, attempts: int = 0) -> None:
         outcome = "parked" if seconds is None else "retry"
         HANDLED.labels(self.service, envelope.type, outcome).inc()
         log.warning(outcome, service=self.service, type=envelope.type, event_id=envelope.id, error=error)
@@ -189,21 +196,26 @@ class Consumer:
                 {
                     "event_id": envelope.id,
                     "business_id": envelope.businessid,
-                    "type": envelope.type,
+                    "type": str(envelope.type),
                     "envelope": envelope.text(),
-                    "error": error[:2000],
-                    "attempts": 0,
+                    "error": error[:2000].replace("\0", ""),
+                    "attempts": attempts,
                     "seconds": seconds,
                 },
             )
 
     async def retry_due(self) -> int:
-        """Try again what is due, each alone; return how many were tried."""
+        """Try again the one that is due first; return how many were tried. One that ends the process is parked too."""
         async with self.database.transaction() as db:
-            due = (await db.execute(LEASE, {"lease": LEASE_SECONDS})).all()
-        for row in due:
-            await self._alone(Envelope.parse(orjson.loads(row.envelope)), attempts=row.attempts, age=row.age)
-        return len(due)
+            row = (await db.execute(LEASE, {"lease": LEASE_SECONDS})).one_or_none()
+        if row is None:
+            return 0
+        envelope = Envelope.parse(orjson.loads(row.envelope))
+        if row.attempts > len(SCHEDULE_SECONDS):
+            await self._set_aside(envelope, "no try came to an end: it may end the process", None, row.attempts)
+        else:
+            await self._alone(envelope, attempts=row.attempts, age=row.age)
+        return 1
 
 
 def next_try(error: Exception, attempts: int, age: timedelta) -> float | None:

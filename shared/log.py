@@ -17,20 +17,26 @@ def _hide_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structl
     return event
 
 
+PROCESSORS: list[structlog.typing.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+    _hide_secrets,
+]
+AS_JSON = structlog.processors.JSONRenderer(default=str)
+
+
 def configure() -> None:
-    """Set up logging for this process: ours and that of libraries, through one pipe."""
+    """Set up logging for this process: ours, and the warnings of libraries, through one pipe."""
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _hide_secrets,
-            structlog.processors.JSONRenderer(default=str),
-        ],
+        processors=[*PROCESSORS, AS_JSON],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
+    pipe = logging.StreamHandler(sys.stdout)
+    pipe.setFormatter(structlog.stdlib.ProcessorFormatter(AS_JSON, foreign_pre_chain=PROCESSORS))
+    logging.basicConfig(level=logging.WARNING, handlers=[pipe], force=True)
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -20,13 +20,13 @@ from shared import failpoints
 from shared.database import Database, Db
 from shared.events import TYPES, Event, encode
 from shared.ids import new_id
-from shared.log import log
 from shared.plumbing import outbox
 
 READ_AT_ONCE = 500
 LARGEST_BATCH = 200
 LARGEST_BYTES = 256 * 1024
 POLL_SECONDS = 0.2
+COMMAND_SECONDS = 30
 READ = select(outbox.c.id, outbox.c.type, outbox.c.subject, outbox.c.envelope).order_by(outbox.c.id).limit(READ_AT_ONCE)
 MOVE = text(
     "with sent as (delete from outbox where id = any(:ids) returning *)"
@@ -132,20 +132,18 @@ async def relay_once(leader: AsyncConnection, publisher: Publisher) -> tuple[int
 
 
 async def relay(service: str, database: Database, publisher: Publisher) -> None:
-    """Send for as long as this process leads: one relay per service, however many replicas run."""
+    """Send for as long as this process leads: one relay per service, however many replicas run.
+
+    Ends when the bus confirms less than all: the next session declares again what somebody may have deleted.
+    """
     async with leader(service, database) as connection:
-        pause = 0.05
         while True:
             database.published.clear()
             read, confirmed = await relay_once(connection, publisher)
+            if confirmed < read:
+                raise ConnectionError(f"the bus did not confirm {read - confirmed} of {read} facts")
             if not read:
                 await _wait(database.published)
-            elif confirmed < read:
-                log.warning("unconfirmed", service=service, events=read - confirmed)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5)
-            else:
-                pause = 0.05
 
 
 async def replay(database: Database, since: str) -> int:
@@ -174,7 +172,11 @@ async def leader(service: str, database: Database) -> AsyncIterator[AsyncConnect
         database.url,
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
-        connect_args={"timeout": 5, "server_settings": {"idle_session_timeout": "30s"}},
+        connect_args={
+            "timeout": 5,
+            "command_timeout": COMMAND_SECONDS,
+            "server_settings": {"idle_session_timeout": "30s"},
+        },
     )
     async with engine.connect() as connection:
         lock = {"key": zlib.crc32(f"relay:{service}".encode())}

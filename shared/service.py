@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, FastAPI
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, select
 from starlette.datastructures import State
 
 from shared.auth import Keys
@@ -84,12 +84,18 @@ class Running:
         name = self.service.name
         await migrate(name, self.url)
         loops: dict[str, Callable[[], Awaitable[None]]] = {
-            "consume": lambda: self.bus.consume(self.consumer),
+            "consume": self._consume,
             "relay": self._relay,
             "retry": self._retry,
             "work": lambda: work_forever(self.database, self.service.works),
         }
         self.loops = {key: asyncio.create_task(supervise(f"{name}.{key}", loop)) for key, loop in loops.items()}
+
+    async def _consume(self) -> None:
+        """Take events only while the database answers: each one brought in vain counts towards its delivery limit."""
+        async with self.database.transaction() as db:
+            await db.execute(select(1))
+        await self.bus.consume(self.consumer)
 
     async def _relay(self) -> None:
         async with self.bus.publisher(self.service.name) as publisher:
@@ -104,7 +110,7 @@ class Running:
         """Stop taking events, finish what is in hand, let the last facts out, then let go."""
         self.app.state.leaving = True
         await asyncio.gather(*(_end(self.loops[key]) for key in ("consume", "retry", "work")))
-        with suppress(TimeoutError, OSError):
+        with suppress(Exception):  # without the database there is no last word
             async with asyncio.timeout(LAST_WORD_SECONDS):
                 while (await health.backlog(self.database))["pending"]:  # noqa: ASYNC110 — the outbox is in the database
                     await asyncio.sleep(0.05)

@@ -12,6 +12,7 @@ from pydantic_settings import (
     NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 DEVELOPMENT_ISSUER = "punchcard-development"
@@ -50,6 +51,11 @@ class Settings(BaseSettings):
     def _refuse_the_weak(self) -> Self:
         if any(len(secret.get_secret_value()) < 16 for secret in self.callback_secrets):
             raise ValueError("PUNCHCARD_CALLBACK_SECRETS: each secret needs 16 bytes or more")
+        for name, url in self.database_url.items():
+            if not url.get_secret_value().startswith("postgresql://"):
+                raise ValueError(f"PUNCHCARD_DATABASE_URL__{name.upper()}: not postgresql://…")
+        if not self.bus_url.get_secret_value().startswith(("amqp://", "amqps://", "local:")):
+            raise ValueError("PUNCHCARD_BUS_URL: neither amqp://…, amqps://… nor local:")
         if self.environment == "production" and self.token_issuer == DEVELOPMENT_ISSUER:
             raise ValueError("PUNCHCARD_TOKEN_ISSUER: the development issuer is refused in production")
         return self
@@ -90,3 +96,6 @@ def load(secrets: Path | None = None) -> Settings:
             for e in error.errors()
         ]
         raise NotConfigured("Punchcard cannot start.\n  " + "\n  ".join(lines)) from None
+    except SettingsError as error:
+        field = str(error).split('"')[1]
+        raise NotConfigured(f"Punchcard cannot start.\n  PUNCHCARD_{field.upper()}: not valid JSON") from None

@@ -162,10 +162,10 @@ def follow(debit: Debit, facts: Sequence[ProviderFact], *, another_is_live: bool
     """
     if debit.review in STAYS:
         return None
-    if len({fact.provider_ref for fact in facts} | {debit.provider_ref} - {None}) > 1:
-        return DebitPutInReview("two_payments")
     if debit.state in ("cancelled", "refused"):
         return DebitPutInReview("not_sent")
+    if len({fact.provider_ref for fact in facts} | {debit.provider_ref} - {None}) > 1:
+        return DebitPutInReview("two_payments")
     state, decided = fold(facts)
     if state in ("submitted", "settled") and another_is_live and not debit.live:
         return _review(debit, "another_is_live")

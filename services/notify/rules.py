@@ -135,7 +135,7 @@ def collection_failed(event: CollectionFailed, *, name: str, business: str) -> L
     else:
         then = "It will be tried again. You need not do anything."
     return _letter(
-        f"Invoice {event.invoice_number}: payment not received",
+        f"Invoice {event.invoice_number}: payment declined",
         name,
         business,
         f"We could not collect {amount} for invoice {event.invoice_number} by direct debit. {then}",
@@ -148,7 +148,7 @@ def collection_failed_for_staff(event: CollectionFailed, *, payer: str, business
     passing = "may pass by itself" if event.reason_class == "soft" else "will not pass by itself"
     then = "Nothing more is tried automatically." if event.final else "It will be tried again."
     return _letter(
-        f"Debit failed: {payer}, invoice {event.invoice_number}",
+        f"Debit declined: {payer}, invoice {event.invoice_number}",
         business,
         business,
         f"Attempt {event.attempt_no} to collect {amount} from {payer} for invoice {event.invoice_number} failed."

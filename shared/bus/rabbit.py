@@ -33,6 +33,7 @@ QUEUE_ARGUMENTS: dict[str, FieldValue] = {
 PREFETCH = 5
 RPC_SECONDS = PUBLISH_SECONDS = 15
 CLOSE_SECONDS = 2
+HEARTBEAT_SECONDS = 10
 SUSPECTED_AFTER = 2
 IN_HAND_SECONDS = 15
 
@@ -77,7 +78,7 @@ class RabbitBus:
 
     def __init__(self, url: str, subscriptions: Subscriptions, prefix: str = "") -> None:
         """`prefix` goes before the names of exchanges and queues, so that installations can share a broker."""
-        self.url = url + ("&" if "?" in url else "?") + "heartbeat=10"
+        self.url = url + ("&" if "?" in url else "?") + f"heartbeat={HEARTBEAT_SECONDS}"
         self.subscriptions, self.prefix = subscriptions, prefix
         self.heard = frozenset[str]().union(*subscriptions.values())
 

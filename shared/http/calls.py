@@ -117,7 +117,10 @@ class Call:
     async def _fingerprint(self) -> str:
         """Method, path and canonical body: the order of a body's fields does not make it another request."""
         body = await self.request.body()
-        canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
+        try:
+            canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
+        except ValueError:
+            raise Malformed("The body is not valid JSON.") from None
         parts = (self.request.method.encode(), self.request.url.path.encode(), canonical)
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What every request passes on its way in: a request id, a trace, a limit to its body, a count."""
+"""What every request passes on its way in: a request id, a trace, a limit to its body, a count; and the last net."""
 
 import re
 import time
@@ -8,7 +8,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.http.problems import document
 from shared.ids import new_id
+from shared.log import log
 from shared.metrics import REQUEST_SECONDS, REQUESTS
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -23,9 +25,10 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         request_id = self._name(scope)
-        started, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 0
 
         async def marked(message: Message) -> None:
             nonlocal status
@@ -36,7 +39,13 @@ class Gate:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id, service=self.service):
             try:
-                return await self.app(scope, self._limited(receive), marked)
+                await self.app(scope, self._limited(receive), marked)
+            except Exception as error:
+                log.error("unexpected", path=scope["path"], exc_info=error)
+                if status:  # the answer is under way, and only breaking it off tells that it is wrong
+                    raise
+                answer = document(500, "unexpected", "Something went wrong on our side; nothing was changed.")
+                await answer(scope, receive, marked)
             finally:
                 REQUESTS.labels(self.service, scope["method"], status).inc()
                 REQUEST_SECONDS.labels(self.service).observe(time.perf_counter() - started)

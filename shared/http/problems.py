@@ -22,6 +22,9 @@ HEADERS: dict[type[Problem], dict[str, str]] = {
     Unauthenticated: {"WWW-Authenticate": "Bearer"},
 }
 
+NOT_STORABLE = {"22000", "22003", "22021"}
+"""Refused by the driver, out of range, not a character."""
+
 
 def document(status: int, code: str, title: str, detail: str | None = None, **members: Any) -> Response:
     body = {"type": f"urn:punchcard:problem:{code}", "title": title, "status": status}
@@ -68,16 +71,13 @@ def add_problem_handlers(app: FastAPI) -> None:
         return answer
 
     async def of_the_database(request: Request, error: Exception) -> Response:
-        """Away is 503 with nothing changed; anything else is ours to mend."""
-        if not is_away(error):
-            return await unexpected(request, error)
-        log.warning("database_away", path=request.url.path, error=type(error).__name__)
-        return render(Unavailable("The database cannot be reached."))
-
-    async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected", path=request.url.path, exc_info=error)
-        return document(500, "unexpected", "Something went wrong on our side; nothing was changed.")
+        """Away is 503 with nothing changed; what no value explains is ours to mend, and goes on to the gate."""
+        if is_away(error):
+            log.warning("database_away", path=request.url.path, error=type(error).__name__)
+            return render(Unavailable("The database cannot be reached."))
+        if getattr(getattr(error, "orig", None), "sqlstate", None) in NOT_STORABLE:
+            return render(Invalid("A number is too large, or a text holds a character that cannot be stored."))
+        raise error
 
     for kind in (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         app.add_exception_handler(kind, of_the_database)
-    app.add_exception_handler(Exception, unexpected)

@@ -1,4 +1,4 @@
-"""`kill -9` at every point between a fact and its effect: nothing is lost, nothing is doubled (messaging 1 to 10, 12)."""
+"""`kill -9` at every point between a fact and its effect: nothing is lost or doubled (messaging 5.4, 1 to 10 and 12)."""
 
 import pytest
 

@@ -20,8 +20,8 @@ from services.directdebit.tables import Kind, ReasonClass
 from shared.settings import Settings
 
 TIMEOUT = httpx.Timeout(20, connect=5)
-IN_ALL_SECONDS = 40
-"""Less than the lease of the work, so that a call has ended before another replica tries."""
+IN_ALL_SECONDS = 24
+"""A look-up and a call end within the time that one try of the work has."""
 MOST_EVENTS = 250
 LONGEST_WORD = 255
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -72,6 +73,6 @@ class Email:
             letter["Subject"] = message.subject
             letter["Auto-Submitted"] = "auto-generated"
             letter.set_content(message.body)
-        except (ValueError, IndexError) as error:
+        except (MessageError, ValueError, IndexError) as error:
             raise Undeliverable(f"the message cannot be written: {type(error).__name__}") from None
         return letter

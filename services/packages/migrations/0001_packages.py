@@ -64,9 +64,10 @@ def _packages() -> None:
         sa.Column("sold_by", sa.Uuid),
         sa.Column("sold_date", sa.Date, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
-        sa.Column("closure_id", sa.Uuid, unique=True),
+        sa.Column("closure_id", sa.Uuid),
         *(sa.Column(name, sa.Integer, nullable=False) for name in ("allocated", "adjusted", "held", "consumed")),
         _business(),
+        sa.UniqueConstraint("closure_id", name="uq_packages_closure_id"),
         sa.CheckConstraint("held >= 0 and consumed >= 0 and allocated >= 0", name="ck_packages_counts_up"),
         sa.CheckConstraint("post_bill or allocated + adjusted >= held + consumed", name="ck_packages_never_overdrawn"),
     )

@@ -1,0 +1,50 @@
+"""Secrets at rest: AES-256-GCM, bound to what they are about, so that a sealed text moved to another row stays shut."""
+
+import base64
+import binascii
+import os
+from collections.abc import Sequence
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+ID_BYTES, NONCE_BYTES, KEY_BYTES = 4, 12, 32
+
+
+class CannotOpen(Exception):
+    """No key that is known opens this, or it was sealed about something else."""
+
+
+def key_of(text: str) -> bytes:
+    """32 bytes from their base64 text, as `openssl rand -base64 32` writes it. Raises ValueError."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError("write 32 random bytes in base64 (openssl rand -base64 32)")
+    return key
+
+
+class Seal:
+    """Closes with the first key, opens with any: put a new key first, and the old ones can still be read."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = {sha256(key).digest()[:ID_BYTES]: AESGCM(key) for key in map(key_of, keys)}
+
+    def close(self, text: str, *, about: str) -> bytes:
+        key_id, key = next(iter(self._keys.items()))
+        nonce = os.urandom(NONCE_BYTES)
+        return key_id + nonce + key.encrypt(nonce, text.encode(), about.encode())
+
+    def open(self, sealed: bytes, *, about: str) -> str:
+        """The text. Raises CannotOpen."""
+        key = self._keys.get(sealed[:ID_BYTES])
+        nonce, rest = sealed[ID_BYTES : ID_BYTES + NONCE_BYTES], sealed[ID_BYTES + NONCE_BYTES :]
+        try:
+            if key is None:
+                raise CannotOpen
+            return key.decrypt(nonce, rest, about.encode()).decode()
+        except InvalidTag:
+            raise CannotOpen from None

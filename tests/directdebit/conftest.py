@@ -1,0 +1,149 @@
+"""Directdebit alone, with its database and the practice bank; a test speaks for billing, and carries the callbacks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from deploy.practice_bank import running
+from deploy.practice_bank.courier import signature
+from services.directdebit.main import service
+from shared.events.billing import CollectionRequested
+from shared.events.catalog import ClientChanged
+from shared.ids import new_id
+from tests.conftest import Rooms
+from tests.harness.room import Room
+
+NOW = datetime(2022, 9, 26, 22, 0, tzinfo=UTC)
+TODAY = date(2022, 9, 27)
+SECRET, OLD_SECRET = "a secret of this test", "a secret of an older one"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """The practice bank, and the creditor that we are to it."""
+
+    url: str
+    token: str
+    http: httpx.Client
+
+    def mandate(self, behaviour: str = "manual", **why: str) -> str:
+        """A mandate that a payer has given at the bank's page."""
+        new = {"account_holder_name": "Ana", "account_number": "012345678", "branch_code": "082-082", "currency": "AUD"}
+        headers = {"Authorization": f"Bearer {self.token}"}
+        made: str = self.http.post("/mandates", json={"mandates": new}, headers=headers).json()["mandates"]["id"]
+        self.http.post(f"/practice/mandates/{made}/behaviour", json={"payments": behaviour, **why})
+        return made
+
+    def payments(self, *debits: dict[str, Any]) -> list[dict[str, Any]]:
+        """The bank's own log of what was debited for these."""
+        ours = {debit["debit_id"] for debit in debits}
+        log = self.http.get("/practice/log").json()["payments"]
+        return [payment for payment in log if payment["metadata"].get("debit_id") in ours]
+
+    def decide(self, payment: str, move: str, **why: str) -> None:
+        self.http.post(f"/practice/payments/{payment}/{move}", json=why).raise_for_status()
+
+    def callbacks(self, payment: str) -> list[bytes]:
+        """The bodies that the bank sends about a payment, in the order in which it made them."""
+        bodies = [each["body"] for each in self.http.get("/practice/callbacks").json()["callbacks"]]
+        about = [body for body in bodies if body["events"][0]["links"]["payment"] == payment]
+        about.sort(key=lambda body: body["events"][0]["created_at"])
+        return [json.dumps(body).encode() for body in about]
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with running(tmp_path_factory.mktemp("bank")) as url, httpx.Client(base_url=url) as http:
+        target = {"callback_url": "http://127.0.0.1:9/", "callback_secret": SECRET}
+        made = http.post("/practice/creditors", json={"name": "Harbour Studio", **target}).json()["creditors"]
+        yield Provider(url, made["access_token"], http)
+
+
+@dataclass
+class Desk:
+    """A business that collects, with one payer."""
+
+    room: Room
+    provider: Provider
+    business_id: UUID
+    payer_id: UUID
+    owner: str
+
+    async def get(self, path: str, **params: Any) -> Any:
+        async with self.room.http(self.owner) as http:
+            answer = await http.get(path, params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def record(self, mandate: str, **changes: Any) -> httpx.Response:
+        body = {"client_id": str(self.payer_id), "provider_mandate": mandate, "account_ending": "78"} | changes
+        async with self.room.http(self.owner) as http:
+            return await http.post("mandates", json=body)
+
+    def wish(self, **changes: Any) -> CollectionRequested:
+        """Billing wants an instalment collected."""
+        usual = {
+            "instalment_id": new_id(),
+            "version": 1,
+            "target_minor": 30000,
+            "currency": "AUD",
+            "collect_date": TODAY,
+            "payer_id": self.payer_id,
+        }
+        return CollectionRequested.model_validate(usual | changes)
+
+    async def hear(self, *wishes: CollectionRequested) -> None:
+        await self.room.hear(self.business_id, *wishes, on=TODAY)
+
+    async def debits(self, wish: CollectionRequested) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.get("debits", instalment_id=wish.instalment_id))["items"]
+        return found
+
+    async def until(self, wish: CollectionRequested, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """The newest debit of an instalment, once it is as wanted."""
+        async with asyncio.timeout(20):
+            while not ((debits := await self.debits(wish)) and wanted(debits[-1])):  # noqa: ASYNC110 — it is in the database
+                await asyncio.sleep(0.02)
+        return debits[-1]
+
+    async def sent(self, **changes: Any) -> tuple[CollectionRequested, dict[str, Any]]:
+        """A wish whose debit the bank has."""
+        wish = self.wish(**changes)
+        await self.hear(wish)
+        return wish, await self.until(wish, lambda debit: debit["state"] == "submitted")
+
+    async def call_back(self, body: bytes, *, secret: str = SECRET, **headers: str) -> httpx.Response:
+        async with self.room.http("") as http:
+            path = f"providers/{self.business_id}/callbacks"
+            signed = {"Webhook-Signature": signature(secret, body)} | headers
+            return await http.post(path, content=body, headers=signed)
+
+    async def told(self, debit: dict[str, Any]) -> list[dict[str, Any]]:
+        """What the provider told of a debit, folded or not."""
+        facts: list[dict[str, Any]] = (await self.get(f"debits/{debit['debit_id']}"))["facts"]
+        return facts
+
+
+@pytest.fixture
+async def desk(rooms: Rooms, provider: Provider) -> AsyncIterator[Desk]:
+    room = await rooms(
+        service,
+        provider_url=provider.url,
+        provider_token=provider.token,
+        callback_secrets=[OLD_SECRET, SECRET],
+    )
+    business_id = await room.business(test_now=NOW)
+    payer_id = new_id()
+    await room.hear(
+        business_id, ClientChanged(client_id=payer_id, sequence=1, name="Ana", email="ana@x.example", active=True)
+    )
+    desk = Desk(room, provider, business_id, payer_id, room.issuer.staff(business_id))
+    yield desk
+    assert await room.violations(business_id) == {}

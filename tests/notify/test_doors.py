@@ -1,0 +1,157 @@
+"""Notify's doors on PostgreSQL, with a real mail server that keeps what it gets."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from services.notify.channels import Outgoing, Undeliverable
+from services.notify.channels.email import Email
+from shared import failpoints
+from shared.events import Event
+from shared.events.billing import CollectionFailed, InvoiceIssued
+from shared.events.booking import BookingCancelled, BookingConfirmed
+from shared.events.packages import PackageSold
+from shared.ids import new_id
+from tests.notify.conftest import Post
+from tests.notify.letters import cancelled, confirmed, failed, invoiced, sold
+
+pytestmark = pytest.mark.servers
+
+
+def news(post: Post) -> list[Event]:
+    return [
+        PackageSold.model_validate(sold(post.client_id)),
+        BookingConfirmed.model_validate(confirmed(post.client_id)),
+        BookingCancelled.model_validate(cancelled(post.client_id)),
+        InvoiceIssued.model_validate(invoiced(post.client_id)),
+        CollectionFailed.model_validate(failed(post.client_id)),
+    ]
+
+
+async def test_each_kind_of_news_is_one_mail(post: Post) -> None:
+    events = news(post)
+    await asyncio.gather(*(post.hear(*events) for _ in range(4)))
+    messages = await post.settled()
+    assert [message["state"] for message in messages] == ["sent"] * 6
+    assert {mail.subject for mail in post.mail()} == {
+        "Your package: 10 sessions",
+        "Booked: Thursday 15 September 2022 at 10:00",
+        "Cancelled: Thursday 15 September 2022",
+        "Invoice 7: AUD 1,100.00",
+        "Invoice 7: payment declined",
+    }
+    assert len({mail.message_id for mail in post.mail()}) == len(post.mail()) == 5
+    (staff,) = (message for message in messages if message["recipient"] == "business")
+    assert (staff["address"], staff["subject"]) == ("desk@studio.example", "Debit declined: Ana, invoice 7")
+
+
+async def test_the_mail_is_the_message_that_is_kept(post: Post) -> None:
+    await post.hear(InvoiceIssued.model_validate(invoiced(post.client_id)))
+    (message,) = await post.settled()
+    (mail,) = post.mail()
+    assert mail.message_id == f"<{message['message_id']}@notify.punchcard>"
+    assert (mail.subject, mail.text.replace("\r\n", "\n")) == (message["subject"], message["body"])
+    assert mail.sender == "no-reply@studio.example"
+
+
+async def test_news_about_somebody_not_yet_known_waits(post: Post) -> None:
+    client_id = new_id()
+    event = PackageSold.model_validate(sold(client_id))
+    await post.hear(event)
+    assert await post.messages() == []
+    await post.hear(post.ana(post.address, client_id=client_id))
+    async with asyncio.timeout(20):
+        while not (messages := await post.messages()):  # noqa: ASYNC110 — it is in the database
+            await asyncio.sleep(0.05)
+    assert [message["recipient"] for message in messages] == [str(client_id)]
+    await post.settled()
+
+
+async def test_without_an_address_a_message_is_skipped_visibly(post: Post) -> None:
+    await post.hear(post.ana(None, sequence=2))
+    await post.hear(*news(post))
+    messages = await post.settled()
+    skipped = [message for message in messages if message["recipient"] == str(post.client_id)]
+    assert [(message["state"], message["reason"]) for message in skipped] == [("skipped", "no e-mail address")] * 5
+    assert post.mail() == []
+
+
+async def test_a_confirmation_that_comes_after_the_cancellation_is_not_sent(post: Post) -> None:
+    booking_id = new_id()
+    await post.hear(BookingCancelled.model_validate(cancelled(post.client_id, booking_id=booking_id)))
+    await post.hear(BookingConfirmed.model_validate(confirmed(post.client_id, booking_id=booking_id)))
+    assert [message["state"] for message in await post.settled()] == ["sent", "skipped"]
+    assert len(post.mail()) == 1
+
+
+async def test_a_mail_handed_over_before_a_crash_comes_again_under_the_same_id(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashes = ["first"]
+
+    def crash(name: str) -> None:
+        if name == "send.handed_over" and crashes:
+            raise RuntimeError(crashes.pop())
+
+    monkeypatch.setattr(failpoints, "hit", crash)
+    await post.hear(PackageSold.model_validate(sold(post.client_id)))
+    (message,) = await post.settled()
+    assert message["state"] == "sent"
+    assert [mail.message_id for mail in post.mail()] == [f"<{message['message_id']}@notify.punchcard>"] * 2
+
+
+@pytest.mark.parametrize("final", [True, False])
+async def test_an_undeliverable_message_is_failed_and_a_passing_trouble_is_not(
+    post: Post, monkeypatch: pytest.MonkeyPatch, final: bool
+) -> None:
+    tries: list[str] = []
+    deliver = Email.send
+
+    async def refuse(channel: Email, message: Outgoing) -> None:
+        tries.append(message.internet_id)
+        if final:
+            raise Undeliverable("the address was refused: [550]")
+        if len(tries) == 1:
+            raise ConnectionError
+        await deliver(channel, message)
+
+    monkeypatch.setattr(Email, "send", refuse)
+    await post.hear(PackageSold.model_validate(sold(post.client_id)))
+    (message,) = await post.settled()
+    assert message["state"] == ("failed" if final else "sent")
+    assert message["reason"] == ("the address was refused: [550]" if final else None)
+    assert len(tries) == (1 if final else 2)
+
+
+async def test_a_client_reads_their_own_and_nobody_elses(post: Post) -> None:
+    await post.hear(*news(post))
+    await post.settled()
+    other = new_id()
+    for client_id, count in ((post.client_id, 5), (other, 0)):
+        async with post.room.http(post.room.issuer.client(post.business_id, client_id)) as http:
+            listed = await http.get("messages", params={"client_id": str(post.client_id)})
+        assert len(listed.json()["items"]) == count
+    assert await post.messages(client_id=str(other)) == []
+    assert len(await post.messages(client_id=str(post.client_id), state="sent")) == 5
+
+
+@pytest.mark.parametrize(
+    ("permission", "status"), [("report.view", 200), ("booking.manage", 200), ("mandate.manage", 403)]
+)
+async def test_staff_need_a_permission_to_read(post: Post, permission: str, status: int) -> None:
+    token = post.room.issuer.staff(post.business_id, permissions=[permission])
+    async with post.room.http(token) as http:
+        assert (await http.get("messages")).status_code == status
+
+
+async def test_another_business_sees_nothing(post: Post) -> None:
+    await post.hear(*news(post))
+    await post.settled()
+    other = await post.room.business()
+    async with post.room.http(post.room.issuer.staff(other)) as http:
+        listed: dict[str, Any] = (await http.get("messages")).json()
+    assert listed["items"] == []
+    async with post.room.inside(other) as db:
+        assert list(await db.execute(text("select * from messages"))) == []
