@@ -87,7 +87,7 @@ class Running:
             "consume": self._consume,
             "relay": self._relay,
             "retry": self._retry,
-            "work": lambda: work_forever(self.database, self.service.works),
+            "work": lambda: work_forever(self.database, self.service.works, self.settings),
         }
         self.loops = {key: asyncio.create_task(supervise(f"{name}.{key}", loop)) for key, loop in loops.items()}
 

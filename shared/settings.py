@@ -15,6 +15,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from shared.sealed import Seal, key_of
+
 DEVELOPMENT_ISSUER = "punchcard-development"
 
 
@@ -40,8 +42,7 @@ class Settings(BaseSettings):
     token_issuer: str
     token_audience: str = "punchcard"  # noqa: S105
     provider_url: str | None = Field(None, description="the direct-debit provider's API")
-    provider_token: SecretStr | None = None
-    callback_secrets: list[SecretStr] = Field([], description="one or two live secrets, 16 bytes or more each")
+    encryption_keys: list[SecretStr] = Field([], description="32 random bytes in base64 each; the first one closes")
     smtp_url: str | None = Field(None, description="smtp://host:port, where notify hands over mail")
     mail_from: str = "no-reply@localhost"
     body_limit: int = Field(256 * 1024, description="bytes of an ordinary request body")
@@ -49,8 +50,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_the_weak(self) -> Self:
-        if any(len(secret.get_secret_value()) < 16 for secret in self.callback_secrets):
-            raise ValueError("PUNCHCARD_CALLBACK_SECRETS: each secret needs 16 bytes or more")
+        for key in self.encryption_keys:
+            try:
+                key_of(key.get_secret_value())
+            except ValueError as error:
+                raise ValueError(f"PUNCHCARD_ENCRYPTION_KEYS: {error}") from None
         for name, url in self.database_url.items():
             if not url.get_secret_value().startswith("postgresql://"):
                 raise ValueError(f"PUNCHCARD_DATABASE_URL__{name.upper()}: not postgresql://…")
@@ -60,14 +64,16 @@ class Settings(BaseSettings):
             raise ValueError("PUNCHCARD_TOKEN_ISSUER: the development issuer is refused in production")
         return self
 
+    def seal(self) -> Seal:
+        """What closes secrets at rest, and opens them."""
+        return Seal([key.get_secret_value() for key in self.encryption_keys])
+
     def need(self, service: str) -> None:
         """Refuse to start a service whose own settings are missing."""
         missing = [] if service in self.database_url else [f"PUNCHCARD_DATABASE_URL__{service.upper()}"]
         if service == "directdebit":
             missing += [
-                f"PUNCHCARD_{name.upper()}"
-                for name in ("provider_url", "provider_token", "callback_secrets")
-                if not getattr(self, name)
+                f"PUNCHCARD_{name.upper()}" for name in ("provider_url", "encryption_keys") if not getattr(self, name)
             ]
         if service == "notify" and not self.smtp_url:
             missing.append("PUNCHCARD_SMTP_URL")

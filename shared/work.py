@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.database import Context, Database, Db
 from shared.log import log
 from shared.plumbing import now, work
+from shared.settings import Settings
 
 POLL_SECONDS = 0.5
 AT_ONCE = 8
@@ -50,6 +51,8 @@ class Task:
     attempts: int
     leased_until: datetime
     context: Context
+    settings: Settings
+    """How this process reaches the world outside."""
 
 
 Worker = Callable[[Database, Task], Awaitable[None]]
@@ -89,12 +92,12 @@ async def done(db: Db, kind: str, subject_id: UUID) -> None:
     await db.execute(delete(work).where(work.c.kind == kind, work.c.subject_id == subject_id))
 
 
-async def work_once(database: Database, workers: Workers) -> int:
+async def work_once(database: Database, workers: Workers, settings: Settings) -> int:
     """Do what is due, a few at once; return how many were tried."""
     async with database.transaction() as db:
         lease = {"lease": LEASE_SECONDS, "kinds": list(workers.by_kind), "most": AT_ONCE}
         due = (await db.execute(LEASE, lease)).all()
-    tasks = [Task(row.kind, row.subject_id, row.attempts, row.due_at, _context(row.context)) for row in due]
+    tasks = [Task(row.kind, row.subject_id, row.attempts, row.due_at, _context(row.context), settings) for row in due]
     await asyncio.gather(*(_do(database, workers, task) for task in tasks))
     return len(tasks)
 
@@ -126,11 +129,11 @@ def _context(stored: dict[str, str]) -> Context:
     )
 
 
-async def work_forever(database: Database, workers: Workers) -> None:
+async def work_forever(database: Database, workers: Workers, settings: Settings) -> None:
     """Do what becomes due; woken by this process, and looking now and then for what others left."""
     while True:
         database.scheduled.clear()
-        if not await work_once(database, workers):
+        if not await work_once(database, workers, settings):
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await database.scheduled.wait()

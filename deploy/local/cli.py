@@ -6,7 +6,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from deploy.local import checks, tests_run
+from deploy.local import checks, demo, docs, tests_run, up
+from deploy.local.behaviours import print_behaviours
 from deploy.local.servers import NoServer
 
 
@@ -30,8 +31,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(demo.demo)
+app.command()(up.up)
+app.command()(up.token)
 app.command()(checks.check)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(tests_run.test)
+app.command()(docs.docs)
+
+
+@app.command()
+def behaviours() -> None:
+    """Count the behaviours of docs/behaviours.md that the stories have proven."""
+    raise typer.Exit(print_behaviours())
 
 
 def main() -> None:

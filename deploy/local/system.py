@@ -6,11 +6,14 @@ import secrets
 import signal
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 
@@ -63,7 +66,6 @@ def system(
     with ExitStack() as stack:
         bank_url = stack.enter_context(running_bank(state / "bank"))
         mail = stack.enter_context(MailSink(folder=state / "mail"))
-        callback_secret = secrets.token_hex(16)
         made = System(
             urls,
             _database_urls(postgres_url, prefix),
@@ -73,8 +75,7 @@ def system(
             logs,
             environment={},
         )
-        token = _creditor(bank_url, f"{urls['directdebit']}/directdebit/v1/callbacks", callback_secret)
-        made.environment = _environment(made, amqp_url, prefix, token, callback_secret)
+        made.environment = _environment(made, amqp_url, prefix)
         _provision(postgres_url, made.environment)
         for group in groups if start else ():
             stack.enter_context(served(made, *group))
@@ -115,17 +116,26 @@ def _database_urls(postgres_url: str, prefix: str) -> dict[str, str]:
     }
 
 
-def _creditor(bank_url: str, callback_url: str, callback_secret: str) -> str:
-    """Open an account at the practice bank that calls us back; return its access token."""
-    account = {"name": "Punchcard", "callback_url": callback_url, "callback_secret": callback_secret}
-    answer = httpx.post(f"{bank_url}/practice/creditors", json=account).raise_for_status()
-    token: str = answer.json()["creditors"]["access_token"]
-    return token
+async def bank_account(made: System, business_id: UUID, name: str) -> dict[str, Any]:
+    """Open an account for a business at the practice bank; what it then puts to `/directdebit/v1/provider`."""
+    callback_url = f"{made.urls['directdebit']}/directdebit/v1/providers/{business_id}/callbacks"
+    secret = secrets.token_hex(16)
+    account = {"name": name, "callback_url": callback_url, "callback_secret": secret}
+    async with httpx.AsyncClient() as http:
+        answer = (await http.post(f"{made.bank_url}/practice/creditors", json=account)).raise_for_status()
+    return {"access_token": answer.json()["creditors"]["access_token"], "callback_secrets": [secret]}
 
 
-def _environment(
-    made: System, amqp_url: str | None, prefix: str, provider_token: str, callback_secret: str
-) -> dict[str, str]:
+def _encryption_key(state: Path) -> str:
+    """Kept with the data that it opens."""
+    file = state / "encryption.key"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(b64encode(secrets.token_bytes(32)).decode())
+    return file.read_text()
+
+
+def _environment(made: System, amqp_url: str | None, prefix: str) -> dict[str, str]:
     """Everything the services need to know, as they would be told in production: by the environment."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PUNCHCARD_")}
     databases = {f"PUNCHCARD_DATABASE_URL__{name.upper()}": url for name, url in made.database_urls.items()}
@@ -139,8 +149,7 @@ def _environment(
         "PUNCHCARD_JWKS": str(made.issuer.jwks),
         "PUNCHCARD_TOKEN_ISSUER": DEVELOPMENT_ISSUER,
         "PUNCHCARD_PROVIDER_URL": made.bank_url,
-        "PUNCHCARD_PROVIDER_TOKEN": provider_token,
-        "PUNCHCARD_CALLBACK_SECRETS": json.dumps([callback_secret]),
+        "PUNCHCARD_ENCRYPTION_KEYS": json.dumps([_encryption_key(made.logs.parent)]),
         "PUNCHCARD_SMTP_URL": made.mail.url,
     }
 

@@ -4,14 +4,14 @@ from datetime import date
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy import select
 
-from services.directdebit.actions import collecting, hearing
-from services.directdebit.bank import Bank
+from services.directdebit.actions import accounts, collecting, hearing
+from services.directdebit.bank import Account, Bank
 from services.directdebit.bank.gocardless import GoCardless
-from services.directdebit.rules import NotSigned
+from services.directdebit.rules import NoProvider, NotSigned
 from services.directdebit.tables import (
     Collection,
     Debit,
@@ -24,23 +24,32 @@ from services.directdebit.tables import (
     State,
 )
 from shared.database import Context, Database
-from shared.errors import Forbidden, NotFound, NotYetKnown
-from shared.http import Call, Page, Paging, Permitted, Signed
+from shared.errors import NotYetKnown
+from shared.http import Call, Page, Paging, Permitted
 
 router = APIRouter(tags=["directdebit"])
-MAY_READ = {"debit.process", "billing.tab.access"}
-
-
-async def _reader(call: Signed) -> Call:
-    """Staff who process debits, or who may look at billing."""
-    if not MAY_READ & call.caller.permissions:
-        raise Forbidden(f"Ask for a token with one of the permissions {', '.join(sorted(MAY_READ))}.")
-    return call
-
-
-Reader = Annotated[Call, Depends(_reader)]
+Reader = Annotated[Call, Permitted("debit.process", "billing.tab.access")]
 Keeper = Annotated[Call, Permitted("mandate.manage")]
+Processor = Annotated[Call, Permitted("debit.process")]
 KeeperOrClient = Annotated[Call, Permitted("mandate.manage", clients=True)]
+
+
+class NewAccount(BaseModel):
+    """The business's own account with the provider. Both are kept sealed, and never shown again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    access_token: Annotated[SecretStr, Field(min_length=8, max_length=500)]
+    callback_secrets: Annotated[
+        list[Annotated[SecretStr, Field(min_length=16, max_length=500)]], Field(min_length=1, max_length=2)
+    ]
+    """Two while one is being rolled."""
+
+
+class AccountView(BaseModel):
+    """Where the provider shall send its callbacks."""
+
+    callback_path: str
 
 
 class NewMandate(BaseModel):
@@ -205,24 +214,34 @@ async def show_debit(debit_id: UUID, call: Reader) -> DebitHistory:
         return DebitHistory.of(debit).model_copy(update={"facts": [FactView.of(fact) for fact in facts]})
 
 
+@router.put("/provider")
+async def connect_provider(new: NewAccount, call: Processor) -> AccountView:
+    """Connect the business to its account with the provider; again, to roll its token or secrets."""
+    seal = call.request.app.state.settings.seal()
+    secrets = tuple(secret.get_secret_value() for secret in new.callback_secrets)
+    async with call.transaction() as db:
+        await accounts.keep(db, seal, Account(new.access_token.get_secret_value(), secrets))
+    return AccountView(callback_path=f"/directdebit/v1/providers/{call.caller.business_id}/callbacks")
+
+
 @router.post("/providers/{business_id}/callbacks", status_code=204)
 async def take_callback(business_id: UUID, request: Request) -> Response:
     """The provider tells what became of debits. No token: the signature over the raw body is the proof."""
     state = request.app.state
-    bank: Bank = GoCardless.of(state.settings)
     raw = await request.body()
-    if not bank.verify(request.headers, raw):
-        raise NotSigned
     database: Database = state.database
     context = Context(
         business_id,
-        f"provider:{bank.name}",
+        "provider:gocardless",
         correlation_id=request.state.request_id,
         traceparent=request.state.traceparent,
     )
     try:
         async with database.transaction(context) as db:
+            bank: Bank = GoCardless.of(state.settings, await accounts.find(db, state.settings.seal()))
+            if not bank.verify(request.headers, raw):
+                raise NotSigned
             await hearing.take_delivery(db, raw, bank.parse(raw))
-    except NotYetKnown:
-        raise NotFound("There is no such business.") from None
+    except (NotYetKnown, NoProvider):
+        raise NotSigned from None
     return Response(status_code=204)

@@ -18,7 +18,7 @@ from services.directdebit.tables import (
     ProviderFact,
     Review,
 )
-from shared.errors import Invalid, Problem
+from shared.errors import Conflict, Invalid, Problem
 from shared.events.directdebit import DebitDeclined, DebitItem, DebitSettled, DebitSubmitted
 
 AtProvider = Literal["submitted", "settled", "declined", "returned_by_bank", "claimed", "in_review"]
@@ -29,6 +29,10 @@ class NotSigned(Problem):
     """The signature of this callback is not valid."""
 
     status = 498
+
+
+class NoProvider(Conflict):
+    """The business has no account with the provider yet; connect it first."""
 
 
 class MandateInUse(Invalid):

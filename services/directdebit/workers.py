@@ -2,20 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
-from services.directdebit.actions import hearing, sending
+from services.directdebit.actions import accounts, hearing, sending
 from services.directdebit.bank import Absent, Accepted, Bank, Refused, Unknown
 from services.directdebit.bank.gocardless import GoCardless
 from shared import failpoints
 from shared.database import Database
-from shared.settings import Settings
 from shared.work import Task, Workers
 
 works = Workers()
-apps: list[Any] = []
-"""The apps of this process, by which its workers find their settings; `main` fills it in."""
-
 KEY_HOLDS = timedelta(hours=24)
 """For so long the provider surely remembers a key. After that a debit is sent again only if a look-up finds none."""
 
@@ -24,18 +19,12 @@ class StillUnknown(Exception):
     """The provider did not say whether it has a debit; the work waits, and asks again."""
 
 
-def settings_of(database: Database) -> Settings:
-    """The settings that the service with this database runs with."""
-    settings: Settings = next(app.state.settings for app in apps if app.state.database is database)
-    return settings
-
-
 @works("submit")
 async def submit(database: Database, task: Task) -> None:
     """Send a debit: what is sent is committed before the call, the answer after it. Killed anywhere, one payment."""
-    bank: Bank = GoCardless.of(settings_of(database))
     context = replace(task.context, actor="service:directdebit")
     async with database.transaction(context) as db:
+        bank: Bank = GoCardless.of(task.settings, await accounts.find(db, task.settings.seal()))
         due = await sending.begin(db, task.subject_id, bank)
     if due is None:
         return

@@ -1,7 +1,5 @@
 """What notify does when a message is due."""
 
-from typing import Any
-
 from services.notify import actions, rules
 from services.notify.channels import Channel, Undeliverable
 from services.notify.channels.email import Email
@@ -9,24 +7,15 @@ from services.notify.tables import Failed, Sent
 from shared import failpoints
 from shared.database import Database
 from shared.log import log
-from shared.settings import Settings
 from shared.work import Task, Workers
 
 works = Workers()
-apps: list[Any] = []
-"""The apps of this process, by which its workers find their settings; `main` fills it in."""
-
-
-def settings_of(database: Database) -> Settings:
-    """The settings that the service with this database runs with."""
-    settings: Settings = next(app.state.settings for app in apps if app.state.database is database)
-    return settings
 
 
 @works("send")
 async def send(database: Database, task: Task) -> None:
     """Hand a message over. If we die before it is marked, it goes out again under the same Message-ID (decision 36)."""
-    channel: Channel = Email.of(settings_of(database))
+    channel: Channel = Email.of(task.settings)
     async with database.transaction(task.context) as db:
         message = await actions.take(db, task.subject_id)
     if message is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -133,17 +134,15 @@ class Desk:
 
 @pytest.fixture
 async def desk(rooms: Rooms, provider: Provider) -> AsyncIterator[Desk]:
-    room = await rooms(
-        service,
-        provider_url=provider.url,
-        provider_token=provider.token,
-        callback_secrets=[OLD_SECRET, SECRET],
-    )
+    room = await rooms(service, provider_url=provider.url, encryption_keys=[b64encode(bytes(32)).decode()])
     business_id = await room.business(test_now=NOW)
     payer_id = new_id()
     await room.hear(
         business_id, ClientChanged(client_id=payer_id, sequence=1, name="Ana", email="ana@x.example", active=True)
     )
     desk = Desk(room, provider, business_id, payer_id, room.issuer.staff(business_id))
+    account = {"access_token": provider.token, "callback_secrets": [OLD_SECRET, SECRET]}
+    async with room.http(desk.owner) as http:
+        assert (await http.put("provider", json=account)).status_code == 200
     yield desk
     assert await room.violations(business_id) == {}

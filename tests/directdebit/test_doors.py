@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from services.directdebit import workers
-from services.directdebit.bank import Absent
+from services.directdebit.bank import Absent, Account
 from services.directdebit.bank.gocardless import GoCardless
 from shared.events.catalog import ClientChanged
 from shared.events.directdebit import DebitDeclined, DebitEvent, DebitSettled, DebitSubmitted
@@ -210,13 +210,13 @@ class Faulty(httpx.AsyncHTTPTransport):
 async def faulty(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Faulty]:
     transport = Faulty([])
 
-    class Account(GoCardless):
+    class Watched(GoCardless):
         @classmethod
-        def of(cls, settings: Settings) -> GoCardless:  # type: ignore[override]
-            usual = GoCardless.of(settings)
+        def of(cls, settings: Settings, account: Account) -> GoCardless:  # type: ignore[override]
+            usual = GoCardless.of(settings, account)
             return GoCardless(usual.url, usual.token, usual.secrets, transport)
 
-    monkeypatch.setattr(workers, "GoCardless", Account)
+    monkeypatch.setattr(workers, "GoCardless", Watched)
     yield transport
     await transport.aclose()
 
@@ -369,9 +369,9 @@ async def test_a_signed_callback_that_cannot_be_read_is_kept_as_poison(desk: Des
     assert (kept, bool(trouble)) == (body, True)
 
 
-async def test_a_callback_for_no_business_is_not_found(desk: Desk) -> None:
+async def test_a_callback_for_no_business_is_refused_like_one_that_is_not_signed(desk: Desk) -> None:
     stranger = Desk(desk.room, desk.provider, new_id(), desk.payer_id, desk.owner)
-    assert (await stranger.call_back(b'{"events": []}')).status_code == 404
+    assert (await stranger.call_back(b'{"events": []}')).status_code == 498
 
 
 async def test_a_callback_is_read_no_further_than_two_mebibytes(desk: Desk) -> None:
@@ -427,3 +427,31 @@ async def test_reading_needs_a_permission(desk: Desk) -> None:
             assert (await http.get("debits")).status_code == status
             assert (await http.get("collections")).status_code == status
             assert (await http.get("mandates")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("spoil", "invariant"),
+    [
+        ("update debit_items set live = false", "an item is live and its debit is not, or the other way round"),
+        ("update debit_items set amount_minor = 1", "the items of a debit are not its amount"),
+        ("update collections set target_minor = 1", "a debit took more than was asked for"),
+        ("update debits set state = 'created'", "nobody sends a debit that waits to be sent"),
+        (
+            "update debits set state = 'unknown', sent_at = now() - interval '2 days'",
+            "it is unknown for a day whether the provider has a debit",
+        ),
+        (
+            "update provider_events set state = 'received', received_at = now() - interval '11 minutes'",
+            "a fact of the provider is not folded",
+        ),
+    ],
+)
+async def test_an_invariant_turns_red(desk: Desk, spoil: str, invariant: str) -> None:
+    wish, _, callbacks = await decided_by(desk, "settle")
+    for body in callbacks:
+        await desk.call_back(body)
+    await desk.until(wish, lambda debit: debit["state"] == "settled")
+    async with desk.room.inside(desk.business_id) as db:
+        await db.execute(text(spoil))
+        assert list(await db.execute(text(desk.room.running.service.invariants[invariant])))
+        await db.rollback()

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from deploy.local.observer import Observer
-from deploy.local.system import System
+from deploy.local.system import System, bank_account
 from shared.ids import new_id
 from tests.harness.gateway import Gateway
 
@@ -33,6 +33,8 @@ class Studio:
         profile = {"name": "Harbour Studio", "zone": ZONE.key, "currency": "AUD", "email": "desk@studio.example"}
         await self.owner.make("PUT", "/catalog/v1/business", profile)
         await self.clock(on)
+        self.account = await bank_account(self.system, self.business_id, "Harbour Studio")
+        await self.owner.make("PUT", "/directdebit/v1/provider", self.account)
         self.kim = await self._new("staff", name="Kim", practitioner=True, seller=True)
         self.training = await self._new("services", name="Personal training", minutes=60)
         self.ana = await self.client("Ana")
@@ -137,14 +139,13 @@ class Studio:
     async def mandate(self, payments: str, client_id: str | None = None, cause: str | None = None) -> str:
         """The client signs at the bank's own page; the bank settles, declines, or waits for a word on each payment."""
         async with httpx.AsyncClient(base_url=self.system.bank_url) as bank:
-            token = self.system.environment["PUNCHCARD_PROVIDER_TOKEN"]
             account = {
                 "account_holder_name": "Ana",
                 "account_number": "123456789",
                 "branch_code": "062-000",
                 "currency": "AUD",
             }
-            headers = {"Authorization": f"Bearer {token}"}
+            headers = {"Authorization": f"Bearer {self.account['access_token']}"}
             answer = await bank.post("/mandates", json={"mandates": account}, headers=headers)
             provider_mandate: str = answer.raise_for_status().json()["mandates"]["id"]
             behaviour = {"payments": payments} | ({"cause": cause} if cause else {})

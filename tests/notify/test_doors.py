@@ -155,3 +155,23 @@ async def test_another_business_sees_nothing(post: Post) -> None:
     assert listed["items"] == []
     async with post.room.inside(other) as db:
         assert list(await db.execute(text("select * from messages"))) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "invariant"),
+    [
+        (
+            "update messages set state = 'queued', sent_at = null, written_at = now() - interval '2 days'",
+            "a message waits for a day",
+        ),
+        ("update messages set state = 'queued', sent_at = null", "nobody sends a message that waits to be sent"),
+        ("update messages set state = 'failed', sent_at = null", "a message was not sent and does not say why"),
+    ],
+)
+async def test_an_invariant_turns_red(post: Post, spoil: str, invariant: str) -> None:
+    await post.hear(PackageSold.model_validate(sold(post.client_id)))
+    await post.settled()
+    async with post.room.inside(post.business_id) as db:
+        await db.execute(text(spoil))
+        assert list(await db.execute(text(post.room.running.service.invariants[invariant])))
+        await db.rollback()

@@ -113,7 +113,7 @@ async def tell(database: Database, *events: Event, rollback: bool = False) -> No
 
 async def query(database: Database, sql: str, **values: Any) -> list[Any]:
     async with database.transaction() as db:
-        result = await db.execute(text(sql), values)
+        result = await (await db.connection()).execute(text(sql), values)
         return list(result) if result.returns_rows else []
 
 

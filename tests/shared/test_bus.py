@@ -1,6 +1,8 @@
 """What the bus promises, on both transports: one suite, so that they cannot drift apart."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 
@@ -106,9 +108,9 @@ async def test_a_fact_told_again_by_the_log_is_dropped(databases: Databases, iss
         assert await two.heard(bell) == [1]
 
 
-async def _states(rows: object) -> list[tuple[str, bool]]:
-    return [(row.error, row.parked) for row in await rows]  # type: ignore[attr-defined]
+async def _states(rows: Awaitable[list[Any]]) -> list[tuple[str, bool]]:
+    return [(row.error, row.parked) for row in await rows]
 
 
-async def _attempts(rows: object) -> list[int]:
-    return [row.attempts for row in await rows]  # type: ignore[attr-defined]
+async def _attempts(rows: Awaitable[list[Any]]) -> list[int]:
+    return [row.attempts for row in await rows]

@@ -65,7 +65,7 @@ async def test_a_decline_reopens_the_instalment_once_and_tells_client_and_staff_
 async def test_a_callback_that_is_not_signed_changes_nothing(studio: Studio, signature: str) -> None:
     async with httpx.AsyncClient(base_url=studio.system.urls["directdebit"]) as stranger:
         answer = await stranger.post(
-            "/directdebit/v1/callbacks",
+            f"/directdebit/v1/providers/{studio.business_id}/callbacks",
             content=b'{"events":[{"id":"EV1"}]}',
             headers=[(b"Webhook-Signature", signature.encode())],
         )

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from services.directdebit import rules
 from services.directdebit.actions import alone, become
-from services.directdebit.tables import Client, Collection, Debit, DebitItem, Mandate, MandateEnded
+from services.directdebit.tables import Client, Collection, Debit, DebitItem, Mandate, MandateEnded, ProviderAccount
 from shared.database import Db, violates
 from shared.errors import NotFound, NotYetKnown
 from shared.events.billing import CollectionRequested
@@ -25,8 +25,11 @@ async def record_mandate(
 ) -> None:
     """Keep a mandate that a payer gave at the provider's page; it replaces the one before, and what waited goes out.
 
-    Raises NotYetKnown for an unknown client, MandateInUse where it is another payer's.
+    Raises NotYetKnown for an unknown client, MandateInUse where it is another payer's, NoProvider where the business
+    has no account to ask with.
     """
+    if await db.get(ProviderAccount, db.context.business_id) is None:
+        raise rules.NoProvider("Put it to /directdebit/v1/provider.")
     if await db.get(Client, client_id) is None:
         raise NotYetKnown("client", client_id)
     await alone(db, "payer", client_id)

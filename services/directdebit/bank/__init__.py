@@ -4,12 +4,20 @@ Nothing of a provider's words leaves this room: what comes out are the kinds and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
 from services.directdebit.tables import Kind, ReasonClass
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a business needs to ask the provider, and to know it again: a token, and the live callback secrets."""
+
+    token: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import httpx
 
-from services.directdebit.bank import Absent, Accepted, Heard, Notice, Payment, Refused, Unknown
+from services.directdebit.bank import Absent, Accepted, Account, Heard, Notice, Payment, Refused, Unknown
 from services.directdebit.bank.strict_json import Unreadable, read
 from services.directdebit.tables import Kind, ReasonClass
 from shared.settings import Settings
@@ -78,12 +78,11 @@ class GoCardless:
     name: str = "gocardless"
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The account that the environment names."""
-        if not (settings.provider_url and settings.provider_token):
+    def of(cls, settings: Settings, account: Account) -> Self:
+        """A business's account, at the address that the environment names."""
+        if not settings.provider_url:
             raise RuntimeError("directdebit does not start without a provider")
-        secrets = tuple(secret.get_secret_value().encode() for secret in settings.callback_secrets)
-        return cls(settings.provider_url, settings.provider_token.get_secret_value(), secrets)
+        return cls(settings.provider_url, account.token, tuple(secret.encode() for secret in account.secrets))
 
     # Asking
 

@@ -35,7 +35,22 @@ def upgrade() -> None:
     )
     op.create_index("ix_collections_of_a_payer", "collections", ["business_id", "payer_id", "instalment_id"])
     _callbacks()
-    secure("clients", "mandates", "collections", "debits", "debit_items", "deliveries", "provider_events")
+    op.create_table(
+        "provider_accounts",
+        sa.Column("business_id", sa.Uuid, primary_key=True),
+        sa.Column("access_token", sa.LargeBinary, nullable=False),
+        sa.Column("callback_secrets", sa.LargeBinary, nullable=False),
+    )
+    secure(
+        "clients",
+        "mandates",
+        "collections",
+        "debits",
+        "debit_items",
+        "deliveries",
+        "provider_events",
+        "provider_accounts",
+    )
 
 
 def _mandates() -> None:

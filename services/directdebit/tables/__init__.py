@@ -1,5 +1,6 @@
 """The rows directdebit owns."""
 
+from services.directdebit.tables.accounts import ProviderAccount
 from services.directdebit.tables.callbacks import Delivery, Folded, Kind, Parked, ProviderFact
 from services.directdebit.tables.debits import (
     UNSENT,
@@ -42,6 +43,7 @@ __all__ = [
     "MandateEnded",
     "MandateState",
     "Parked",
+    "ProviderAccount",
     "ProviderFact",
     "ReasonClass",
     "Review",

@@ -1,0 +1,142 @@
+"""`./dev demo`: two and a half weeks of a studio's business, lived over HTTP, and proven at the end."""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from deploy.local.demo.books import read_books
+from deploy.local.demo.doors import Doors, Unexpected
+from deploy.local.demo.life import Life
+from deploy.local.demo.outcome import Seen, look
+from deploy.local.demo.problems import BadBooks
+from deploy.local.demo.progress import Diary
+from deploy.local.demo.shapes import Books
+from deploy.local.demo.summary import conclude
+from deploy.local.observer import Observer
+from deploy.local.servers import ROOT
+from deploy.local.up import STATE, Embedded, State, Up, addresses, current_business, running
+from shared.ids import new_id
+
+BOOKS = ROOT / "deploy" / "demo"
+PLAIN_WIDTH = 132
+
+
+def demo(
+    books: Annotated[Path, typer.Option("--input", help="Your own files.", show_default="deploy/demo")] = BOOKS,
+    embedded: Embedded = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep all running afterwards, to look around.")] = False,
+    state: State = STATE,
+) -> None:
+    """Live through the days that the input files describe, and show that every session and cent is accounted for."""
+    console = _console()
+    try:
+        wrong = _demo(console, _folder(books), state, embedded=embedded, stay=stay)
+    except BadBooks as bad:
+        typer.echo(f"dev: {bad}", err=True)
+        raise typer.Exit(2) from None
+    except (Unexpected, AssertionError) as trouble:
+        typer.echo(f"dev: the demo cannot go on: {trouble}\ndev: the services' logs are in {state / 'logs'}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+        raise typer.Exit(130) from None
+    raise typer.Exit(int(wrong))
+
+
+def _demo(console: Console, folder: Path, state: Path, *, embedded: bool, stay: bool) -> bool:
+    """Whether something was wrong at the end."""
+    books = read_books(folder)
+    began = time.monotonic()
+
+    def say(what: str, how: str) -> None:
+        console.print(f"  {what:<12}{how}", highlight=False, soft_wrap=True)
+
+    console.print(f"Punchcard demo: {books.business.name}, {len(books.sales)} packages, {len(books.bookings)} bookings")
+    say("input", str(folder))
+    with running(state, say, embedded=embedded) as made:
+        started = time.monotonic()
+        console.print()
+        seen = asyncio.run(_live(console, books, made))
+        wrong = conclude(console, books, seen)
+        _verdict(console, wrong, starting=started - began, living=time.monotonic() - started)
+        _where_next(console, made, folder, stay=stay)
+        if stay:
+            try:
+                made.watch()
+            except KeyboardInterrupt:
+                console.print("Stopped; the data is kept.")
+    return bool(wrong)
+
+
+async def _live(console: Console, books: Books, made: Up) -> Seen:
+    """A new business lives through the books; what they came to."""
+    business_id = new_id()
+    current_business(made.state, becomes=business_id)
+    observer = Observer(made.system)
+    try:
+        async with Doors(made.system, business_id) as doors:
+            with Diary(console, books.days) as diary:
+                life = Life(books, doors, observer, diary.tell)
+                await life.live()
+            return await look(life)
+    finally:
+        await observer.close()
+
+
+def _verdict(console: Console, wrong: list[str], *, starting: float, living: float) -> None:
+    console.print()
+    if wrong:
+        console.print("This must not be:", style="bold red")
+        for each in wrong:
+            console.print(f"  {each}", highlight=False, markup=False)
+    else:
+        console.print("Every session and every cent is accounted for.", style="bold green")
+    took = f"{starting + living:.0f} s: {starting:.0f} s until all was running, {living:.0f} s for the days"
+    console.print(took, highlight=False)
+
+
+def _where_next(console: Console, made: Up, folder: Path, *, stay: bool) -> None:
+    if stay:
+        lines = addresses(made)
+    else:
+        lines = [
+            (
+                "look around",
+                "./dev demo --stay, or ./dev up with the data of this run: API pages, mails, the bank's log",
+            ),
+            ("own input", f"copy {_short(folder)}, change it, ./dev demo --input your-folder"),
+            ("mails", str(_short(made.state / "mail"))),
+        ]
+    lines += [
+        ("rules", "docs/rules.md: every rule with its source and its line"),
+        ("events", "docs/events.md: who tells what, and who hears it"),
+        ("API", "docs/openapi.json"),
+    ]
+    console.print("\nWhere to look next", style="bold")
+    for what, where in lines:
+        console.print(f"  {what:<14}{where}", highlight=False, soft_wrap=True, markup=False)
+    if stay:
+        console.print("\nAll keeps running; Ctrl-C stops it.")
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def _folder(given: Path) -> Path:
+    """The folder as the caller meant it: `./dev` itself works in the project's folder, and OLDPWD is the caller's."""
+    from_caller = Path(os.environ.get("OLDPWD", "."), given)
+    return (from_caller if from_caller.is_dir() else given).resolve()
+
+
+def _console() -> Console:
+    """Where no terminal is, lines are long and plain, and nothing that cannot be written stops us."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    return Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, no_color=True)

@@ -1,0 +1,206 @@
+"""`./dev up`, `./dev token`: the whole system on this machine, for a person to look around in."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Annotated, Literal, TypeVar
+from uuid import UUID
+
+import httpx
+import typer
+import uvicorn
+from starlette.applications import Starlette
+
+from deploy.local.issuer import Issuer
+from deploy.local.kept import Process
+from deploy.local.mail import mail_app
+from deploy.local.postgres import postgres
+from deploy.local.rabbitmq import FOR_DEMO, rabbitmq
+from deploy.local.servers import CACHE, Server, ServerFailed, interrupted
+from deploy.local.system import APART, SERVICES, TOGETHER, System, served, system
+from shared.ids import new_id
+
+T = TypeVar("T")
+Say = Callable[[str, str], None]
+"""Tells a person one thing: what it is, and how it is."""
+
+STATE = CACHE / "state"
+POSTGRES, AMQP = "PUNCHCARD_POSTGRES_URL", "PUNCHCARD_AMQP_URL"
+Embedded = Annotated[bool, typer.Option("--embedded", help="One process and its own bus, without RabbitMQ.")]
+State = Annotated[Path, typer.Option("--state", help="The folder that keeps the data.", show_default=".dev/state")]
+
+
+@dataclass
+class Up:
+    """The system, running."""
+
+    system: System
+    state: Path
+    processes: dict[str, Process]
+    mail_url: str
+
+    def watch(self) -> None:
+        """Return when a process ends that should not; a person ends this by Ctrl-C."""
+        while True:
+            for name, process in self.processes.items():
+                if not process.alive():
+                    raise ServerFailed(f"{name} ended; its last words: {process.last_words()} ({process.log})")
+            time.sleep(0.5)
+
+
+def up(embedded: Embedded = False, state: State = STATE) -> None:
+    """Run the six services, their databases, a practice bank and a mail page, until Ctrl-C; data is kept."""
+
+    def say(what: str, how: str) -> None:
+        print(f"  {what:<14}{how}", flush=True)
+
+    try:
+        with running(state, say, embedded=embedded) as made:
+            print("\n" + "\n".join(f"  {what:<14}{where}" for what, where in addresses(made)))
+            print("\nCtrl-C stops it.", flush=True)
+            made.watch()
+    except KeyboardInterrupt:
+        print("\nStopped; the data is kept.")
+
+
+def token(
+    business: Annotated[UUID | None, typer.Option(help="The business it is for; else the newest demo's.")] = None,
+    role: Annotated[Literal["owner", "client"], typer.Option(help="An owner may do everything.")] = "owner",
+    client: Annotated[UUID | None, typer.Option(help="Which client, for the role client.")] = None,
+    state: State = STATE,
+) -> None:
+    """Print an access token, good for 12 hours, that the services of this machine accept."""
+    if (role == "client") != (client is not None):
+        typer.echo("dev: --client ID goes with --role client; GET /catalog/v1/clients lists the clients", err=True)
+        raise typer.Exit(2)
+    issuer = Issuer(state / "issuer")
+    business_id = business or current_business(state)
+    typer.echo(issuer.client(business_id, client) if client else issuer.staff(business_id))
+
+
+def current_business(state: Path, *, becomes: UUID | None = None) -> UUID:
+    """The business that a token is for unless told otherwise: the newest demo's, or one still to be described."""
+    file = state / "business"
+    if becomes or not file.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        file.write_text(str(becomes or new_id()))
+    return UUID(file.read_text())
+
+
+def addresses(made: Up) -> list[tuple[str, str]]:
+    """Where to look, while it runs."""
+    folder = "" if made.state == STATE else f" --state {made.state}"
+    return [
+        *((name, f"{made.system.urls[name]}/{name}/docs") for name in SERVICES),
+        ("mail", made.mail_url),
+        ("bank", made.system.bank_url),
+        (
+            "token",
+            f'curl -H "Authorization: Bearer $(./dev token{folder})" {made.system.urls["catalog"]}/catalog/v1/business',
+        ),
+        ("logs", str(made.system.logs)),
+    ]
+
+
+@contextmanager
+def running(state: Path, say: Say, *, embedded: bool) -> Iterator[Up]:
+    """Start everything, as far as possible side by side, and say what was found; stop it on leaving."""
+    state = state.resolve()
+    with ExitStack() as stack:
+        find_database = partial(postgres, os.environ.get(POSTGRES), state / "postgres", durable=True)
+        find_broker = partial(_broker, state / "rabbitmq", embedded)
+        database, broker = stack.enter_context(_side_by_side(find_database, find_broker))
+        if database is None:
+            raise ServerFailed("PostgreSQL was not found")
+        say("PostgreSQL", database.origin)
+        say("RabbitMQ", broker.origin if broker else _without(embedded))
+        groups = APART if broker else TOGETHER
+        amqp_url = broker.url if broker else None
+        made = stack.enter_context(system(state, database.url, amqp_url, groups=groups, start=False))
+        _keep_creditor(made, state / "bank" / "creditor.json")
+        began = time.monotonic()
+        started = stack.enter_context(_side_by_side(*(partial(served, made, *group) for group in groups)))
+        transport = "six processes, over RabbitMQ" if broker else "one process, on its embedded bus"
+        say("services", f"{transport} (ready in {time.monotonic() - began:.1f} s)")
+        say("data", f"{state}, kept from run to run")
+        mail_url = stack.enter_context(_page(mail_app(made.mail)))
+        stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        names = [", ".join(group) for group in groups]
+        try:
+            yield Up(made, state, dict(zip(names, started, strict=True)), mail_url)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is being stopped already
+
+
+@contextmanager
+def _broker(data: Path, embedded: bool) -> Iterator[Server | None]:
+    if embedded:
+        yield None
+        return
+    with rabbitmq(os.environ.get(AMQP), FOR_DEMO, data) as server:
+        yield server
+
+
+def _without(embedded: bool) -> str:
+    if embedded:
+        return "left out: the services share one process and its embedded bus"
+    return f"none found: install rabbitmq-server or give {AMQP} to run six processes over it"
+
+
+@contextmanager
+def _side_by_side(*ways: Callable[[], AbstractContextManager[T]]) -> Iterator[list[T]]:
+    """Enter contexts at the same time, and leave them at the same time."""
+    stacks = [ExitStack() for _ in ways]
+    with ThreadPoolExecutor(len(ways)) as pool:
+        starts = [pool.submit(stack.enter_context, way()) for stack, way in zip(stacks, ways, strict=True)]
+        try:
+            yield [start.result() for start in starts]
+        except KeyboardInterrupt:
+            interrupted.set()
+            raise
+        finally:
+            wait(starts)
+            for stopped in [pool.submit(stack.close) for stack in stacks]:
+                stopped.result()
+
+
+def _keep_creditor(made: System, file: Path) -> None:
+    """The practice bank keeps its books; so the account kept there is ours again, with the mandates given to it."""
+    target = {
+        "callback_url": f"{made.urls['directdebit']}/directdebit/v1/callbacks",
+        "callback_secret": secrets.token_hex(16),
+    }
+    creditors = f"{made.bank_url}/practice/creditors"
+    if file.exists():
+        kept = json.loads(file.read_text())
+        httpx.put(f"{creditors}/{kept['id']}", json=target).raise_for_status()
+    else:
+        kept = httpx.post(creditors, json={"name": "Punchcard"} | target).raise_for_status().json()["creditors"]
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(kept))
+    made.environment["PUNCHCARD_PROVIDER_TOKEN"] = kept["access_token"]
+    made.environment["PUNCHCARD_CALLBACK_SECRETS"] = json.dumps([target["callback_secret"]])
+
+
+@contextmanager
+def _page(app: Starlette) -> Iterator[str]:
+    """A page on a free port of this machine; yields its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    thread = Thread(target=server.run, kwargs={"sockets": [listening]}, name="mail-page", daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
