@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import signal
 import socket
 import time
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -127,12 +127,13 @@ def running(state: Path, say: Say, *, embedded: bool) -> Iterator[Up]:
         groups = APART if broker else TOGETHER
         amqp_url = broker.url if broker else None
         made = stack.enter_context(system(state, database.url, amqp_url, groups=groups, start=False))
-        _keep_creditor(made, state / "bank" / "creditor.json")
+        _keep_addresses(made, state / "addresses.json")
         began = time.monotonic()
         started = stack.enter_context(_side_by_side(*(partial(served, made, *group) for group in groups)))
         transport = "six processes, over RabbitMQ" if broker else "one process, on its embedded bus"
         say("services", f"{transport} (ready in {time.monotonic() - began:.1f} s)")
         say("data", f"{state}, kept from run to run")
+        _call_back(made.bank_url)
         mail_url = stack.enter_context(_page(mail_app(made.mail)))
         stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
         names = [", ".join(group) for group in groups]
@@ -174,22 +175,33 @@ def _side_by_side(*ways: Callable[[], AbstractContextManager[T]]) -> Iterator[li
                 stopped.result()
 
 
-def _keep_creditor(made: System, file: Path) -> None:
-    """The practice bank keeps its books; so the account kept there is ours again, with the mandates given to it."""
-    target = {
-        "callback_url": f"{made.urls['directdebit']}/directdebit/v1/callbacks",
-        "callback_secret": secrets.token_hex(16),
-    }
-    creditors = f"{made.bank_url}/practice/creditors"
-    if file.exists():
-        kept = json.loads(file.read_text())
-        httpx.put(f"{creditors}/{kept['id']}", json=target).raise_for_status()
-    else:
-        kept = httpx.post(creditors, json={"name": "Punchcard"} | target).raise_for_status().json()["creditors"]
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(kept))
-    made.environment["PUNCHCARD_PROVIDER_TOKEN"] = kept["access_token"]
-    made.environment["PUNCHCARD_CALLBACK_SECRETS"] = json.dumps([target["callback_secret"]])
+def _keep_addresses(made: System, file: Path) -> None:
+    """Each service is where it was in the run before, if its port is free: there the bank's callbacks look for us."""
+    kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    together = len(set(made.urls.values())) == 1
+    for name in SERVICES:
+        port = kept.get("directdebit" if together else name)
+        if port and _is_free(port):
+            made.urls[name] = f"http://127.0.0.1:{port}"
+        kept[name] = urlsplit(made.urls[name]).port or 0
+    file.write_text(json.dumps(kept))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _call_back(bank_url: str) -> None:
+    """What the bank could not tell an earlier run, it tells now."""
+    unsent = httpx.get(f"{bank_url}/practice/callbacks", params={"state": "unsent"}).raise_for_status()
+    for callback in unsent.json()["callbacks"]:
+        httpx.post(f"{bank_url}/practice/callbacks/{callback['id']}/resend").raise_for_status()
 
 
 @contextmanager

@@ -239,9 +239,11 @@ async def take_callback(business_id: UUID, request: Request) -> Response:
     try:
         async with database.transaction(context) as db:
             bank: Bank = GoCardless.of(state.settings, await accounts.find(db, state.settings.seal()))
-            if not bank.verify(request.headers, raw):
-                raise NotSigned
-            await hearing.take_delivery(db, raw, bank.parse(raw))
     except (NotYetKnown, NoProvider):
         raise NotSigned from None
+    if not bank.verify(request.headers, raw):
+        raise NotSigned
+    heard = bank.parse(raw)
+    async with database.transaction(context) as db:
+        await hearing.take_delivery(db, raw, heard)
     return Response(status_code=204)

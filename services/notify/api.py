@@ -3,23 +3,15 @@
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import select
 
 from services.notify.tables import Channel, Message, State
-from shared.errors import Forbidden
-from shared.http import Call, Page, Paging, Signed
+from shared.http import Call, Page, Paging, Permitted
 
 router = APIRouter(tags=["notify"])
-MAY_READ = {"report.view", "booking.manage"}
-
-
-async def _reader(call: Signed) -> Call:
-    """Staff who see reports or bookings; a client, for their own."""
-    if not (call.caller.is_client or MAY_READ & call.caller.permissions):
-        raise Forbidden(f"Ask for a token with one of the permissions {', '.join(sorted(MAY_READ))}.")
-    return call
+Reader = Annotated[Call, Permitted("report.view", "booking.manage", clients=True)]
 
 
 class MessageView(BaseModel):
@@ -44,7 +36,7 @@ class MessageView(BaseModel):
 
 @router.get("/messages")
 async def list_messages(
-    call: Annotated[Call, Depends(_reader)],
+    call: Reader,
     paging: Paging,
     client_id: UUID | None = None,
     state: State | None = None,

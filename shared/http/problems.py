@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from shared.database import is_away
-from shared.errors import Invalid, Malformed, NotYetKnown, Problem, Unauthenticated, Unavailable
+from shared.errors import Invalid, Malformed, NotYetKnown, Problem, TooLarge, Unauthenticated, Unavailable
 from shared.log import log
 
 MEDIA_TYPE = "application/problem+json"
@@ -21,6 +21,9 @@ HEADERS: dict[type[Problem], dict[str, str]] = {
     Unavailable: {"Retry-After": "2"},
     Unauthenticated: {"WWW-Authenticate": "Bearer"},
 }
+
+OF_THE_WEB: dict[int, type[Problem]] = {kind.status: kind for kind in (Malformed, TooLarge)}
+"""What the framework, or the gate within its reach, says with an exception of its own."""
 
 NOT_STORABLE = {"22000", "22003", "22021"}
 """Refused by the driver, out of range, not a character."""
@@ -64,6 +67,8 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_the_web(_: Request, error: HTTPException) -> Response:
+        if kind := OF_THE_WEB.get(error.status_code):
+            return render(kind(error.detail))
         title = HTTPStatus(error.status_code).phrase
         detail = None if error.detail == title else error.detail
         answer = document(error.status_code, title.lower().replace(" ", "-"), title, detail)

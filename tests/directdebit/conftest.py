@@ -83,6 +83,12 @@ class Desk:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def connect(self) -> None:
+        """The business has an account with the provider."""
+        account = {"access_token": self.provider.token, "callback_secrets": [OLD_SECRET, SECRET]}
+        async with self.room.http(self.owner) as http:
+            assert (await http.put("provider", json=account)).status_code == 200
+
     async def record(self, mandate: str, **changes: Any) -> httpx.Response:
         body = {"client_id": str(self.payer_id), "provider_mandate": mandate, "account_ending": "78"} | changes
         async with self.room.http(self.owner) as http:
@@ -141,8 +147,6 @@ async def desk(rooms: Rooms, provider: Provider) -> AsyncIterator[Desk]:
         business_id, ClientChanged(client_id=payer_id, sequence=1, name="Ana", email="ana@x.example", active=True)
     )
     desk = Desk(room, provider, business_id, payer_id, room.issuer.staff(business_id))
-    account = {"access_token": provider.token, "callback_secrets": [OLD_SECRET, SECRET]}
-    async with room.http(desk.owner) as http:
-        assert (await http.put("provider", json=account)).status_code == 200
+    await desk.connect()
     yield desk
     assert await room.violations(business_id) == {}

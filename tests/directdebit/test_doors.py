@@ -19,7 +19,7 @@ from shared.events.catalog import ClientChanged
 from shared.events.directdebit import DebitDeclined, DebitEvent, DebitSettled, DebitSubmitted
 from shared.ids import new_id
 from shared.settings import Settings
-from tests.directdebit.conftest import OLD_SECRET, Desk
+from tests.directdebit.conftest import OLD_SECRET, SECRET, Desk
 
 pytestmark = pytest.mark.servers
 
@@ -396,6 +396,7 @@ async def test_another_business_gets_nothing_from_a_callback_about_our_debit(des
     wish, debit, callbacks = await decided_by(desk, "settle")
     other = await desk.room.business()
     elsewhere = Desk(desk.room, desk.provider, other, desk.payer_id, desk.room.issuer.staff(other))
+    await elsewhere.connect()
     for body in callbacks:
         assert (await elsewhere.call_back(body)).status_code == 204
     async with asyncio.timeout(10):
@@ -455,3 +456,23 @@ async def test_an_invariant_turns_red(desk: Desk, spoil: str, invariant: str) ->
         await db.execute(text(spoil))
         assert list(await db.execute(text(desk.room.running.service.invariants[invariant])))
         await db.rollback()
+
+
+async def test_a_providers_token_and_secrets_lie_sealed_and_are_never_shown(desk: Desk) -> None:
+    async with desk.room.inside(desk.business_id) as db:
+        (row,) = (await db.execute(text("select * from provider_accounts"))).all()
+    assert desk.provider.token.encode() not in bytes(row.access_token)
+    assert SECRET.encode() not in bytes(row.callback_secrets)
+    async with desk.room.http(desk.owner) as http:
+        answer = await http.put("provider", json={"access_token": desk.provider.token, "callback_secrets": ["short"]})
+    assert answer.status_code == 422
+    assert desk.provider.token not in answer.text
+    assert "short" not in answer.text.replace("too short", "")
+
+
+async def test_without_a_provider_no_mandate_is_recorded(desk: Desk) -> None:
+    other = await desk.room.business()
+    elsewhere = Desk(desk.room, desk.provider, other, desk.payer_id, desk.room.issuer.staff(other))
+    answer = await elsewhere.record("MD123")
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "urn:punchcard:problem:no-provider"

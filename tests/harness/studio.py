@@ -92,6 +92,10 @@ class Studio:
         package = await self.package(package_id)
         return package["available"], package["held"], package["consumed"]
 
+    async def close_package(self, package_id: str) -> None:
+        await self.quiet()
+        await self.owner.make("POST", f"/packages/v1/packages/{package_id}/close")
+
     # Bookings
 
     def order(self, package_id: str | None, on: date, hour: int = 10, **changes: Any) -> dict[str, Any]:
@@ -173,8 +177,12 @@ class Studio:
         """The subjects of the mails to somebody of this business, in the order they came."""
         await self.quiet()
         page = await self.owner.make("GET", "/notify/v1/messages?limit=200")
-        ours = {message["message_id"] for message in page["items"]}
-        return [m.subject for m in self.system.mail.messages if m.message_id in ours and recipient in m.recipients]
+        ours = [message["message_id"] for message in page["items"]]
+        return [
+            mail.subject
+            for mail in self.system.mail.messages
+            if recipient in mail.recipients and any(message_id in mail.message_id for message_id in ours)
+        ]
 
 
 def days(count: int) -> timedelta:

@@ -131,7 +131,7 @@ async def test_a_token_that_leaves_a_claim_out_is_refused(keys: Keys, name: str)
         {"permissions": "booking.manage"},
         {"permissions": [{"booking": "manage"}]},
     ],
-    ids=str,
+    ids=range(15),
 )
 async def test_a_token_with_a_wrong_claim_is_refused(keys: Keys, change: dict[str, Any]) -> None:
     await refused(keys, token(claims(**change)))
@@ -255,7 +255,9 @@ NOT_KEYS = [
 ]
 
 
-@pytest.mark.parametrize("document", [*NOT_KEYS, json.dumps({"keys": [PUBLIC["EdDSA"] | {"kid": None}]})])
+@pytest.mark.parametrize(
+    "document", [*NOT_KEYS, json.dumps({"keys": [PUBLIC["EdDSA"] | {"kid": None}]})], ids=range(11)
+)
 async def test_a_fetch_that_fails_keeps_the_keys_that_are_known(
     keys: Keys, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, document: str
 ) -> None:

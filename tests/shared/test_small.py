@@ -1,8 +1,11 @@
 """The small things that all else stands on: ids, money, clocks, codes, logs."""
 
+import io
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -25,7 +28,7 @@ AMOUNTS = st.integers(-(10**12), 10**12)
 def test_ids_are_of_version_seven_and_never_the_same() -> None:
     made = [new_id() for _ in range(2000)]
     assert len(set(made)) == len(made)
-    assert {(id.version, id.variant) for id in made} == {(7, "specified in RFC 4122")}
+    assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:
@@ -34,7 +37,7 @@ def test_ids_sort_by_the_time_they_were_made() -> None:
         made.append(new_id())
         time.sleep(0.002)
     assert made == sorted(made)
-    assert [str(id) for id in made] == sorted(map(str, made))
+    assert [*map(str, made)] == sorted(map(str, made))
 
 
 def test_an_id_begins_with_the_milliseconds_of_its_making() -> None:
@@ -112,21 +115,19 @@ def test_every_problem_has_a_message_and_a_status_of_its_own() -> None:
     assert len({kind.status for kind in ours}) == len(ours)
 
 
-@pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> "Lines":
-    """What is logged, line by line."""
-    return Lines(capsys)
-
-
-class Lines:
-    """The log lines since the last look."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        configure()
+class Lines(io.StringIO):
+    """What was logged, line by line."""
 
     def said(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self._capsys.readouterr().out.splitlines()]
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    with redirect_stdout(Lines()) as made:
+        configure()
+    yield made
+    configure()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ async def used_and_closed(studio: Studio) -> str:
     package_id = await post_bill(studio, auto_pay=True)
     for day in (1, 2):
         await studio.use(package_id, FRIDAY + days(day))
-    await studio.owner.make("POST", f"/packages/v1/packages/{package_id}/close")
+    await studio.close_package(package_id)
     return package_id
 
 

@@ -34,7 +34,7 @@ async def test_v08_closing_a_post_bill_package_bills_each_session_used(studio: S
     assert (open_package["purchased"], open_package["remaining"], open_package["state"]) == ("POST", "POST", "active")
     assert await studio.invoices(package_id) == [], "no billing information before it is closed"
 
-    await studio.owner.make("POST", f"/packages/v1/packages/{package_id}/close")
+    await studio.close_package(package_id)
     assert (await studio.package(package_id))["state"] == "closed"
     (invoice,) = await studio.invoices(package_id)
     assert [line["amount_minor"] for line in invoice["lines"]] == [5500] * 6
@@ -46,7 +46,7 @@ async def test_v08_closing_a_post_bill_package_bills_each_session_used(studio: S
 @pytest.mark.behaviour("EZ-22")
 async def test_closing_a_package_of_which_nothing_was_used_makes_no_invoice(studio: Studio) -> None:
     package_id = await post_bill(studio)
-    await studio.owner.make("POST", f"/packages/v1/packages/{package_id}/close")
+    await studio.close_package(package_id)
     assert await studio.invoices(package_id) == []
     await studio.owner.make("POST", f"/packages/v1/packages/{package_id}/close", expect=409)
 
@@ -56,7 +56,7 @@ async def test_use_that_becomes_known_after_the_close_is_billed_by_an_invoice_of
     for day in (1, 2, 3, 4):
         await studio.use(package_id, FRIDAY + days(day))
     later = await studio.book(package_id, FRIDAY + days(8))
-    await studio.owner.make("POST", f"/packages/v1/packages/{package_id}/close")
+    await studio.close_package(package_id)
     await studio.clock(FRIDAY + days(8), time(12))
     await studio.attend(later)
     invoices = await studio.invoices(package_id)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 import httpx
 
-from deploy.local.system import System
+from deploy.local.system import System, bank_account
 
 AT_ONCE = 8
 TRIES = 8
@@ -30,6 +30,8 @@ class Unexpected(Exception):
 
 class Doors:
     """Speaks to the services of one business, as its owner or as one of its clients."""
+
+    _account: dict[str, Any]
 
     def __init__(self, system: System, business_id: UUID) -> None:
         self.system, self.business_id = system, business_id
@@ -94,6 +96,11 @@ class Doors:
                 return items
             cursor = f"&cursor={page['next_cursor']}"
 
+    async def open_account(self, name: str) -> None:
+        """The business opens an account at the bank, and connects it."""
+        self._account = await bank_account(self.system, self.business_id, name)
+        await self.make("PUT", "/directdebit/v1/provider", self._account)
+
     async def mandate(self, holder: str, currency: str, behaviour: dict[str, str]) -> dict[str, Any]:
         """The client signs at the bank's own page, and the bank is told what to do with each debit."""
         account = {
@@ -102,8 +109,8 @@ class Doors:
             "branch_code": "062-000",
             "currency": currency,
         }
-        bank, token = self.system.bank_url, self.system.environment["PUNCHCARD_PROVIDER_TOKEN"]
-        headers = {"Authorization": f"Bearer {token}"}
+        bank = self.system.bank_url
+        headers = {"Authorization": f"Bearer {self._account['access_token']}"}
         answer = await self._sent("POST", f"{bank}/mandates", json={"mandates": account}, headers=headers)
         mandate: dict[str, Any] = answer.raise_for_status().json()["mandates"]
         told = await self._sent("POST", f"{bank}/practice/mandates/{mandate['id']}/behaviour", json=behaviour)

@@ -85,6 +85,7 @@ class Life:
         profile = self.books.business.model_dump(exclude={"place"})
         await self.doors.make("PUT", "/catalog/v1/business", profile)
         await self._clock(self._day, OPENS)
+        await self.doors.open_account(self.books.business.name)
         await asyncio.gather(
             *(self._enter("staff", "staff_id", self.ids.staff, row) for row in self.books.staff),
             *(self._enter("services", "service_id", self.ids.services, row) for row in self.books.services),

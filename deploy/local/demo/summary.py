@@ -123,7 +123,7 @@ def _flows(seen: Seen) -> list[Text]:
         _flow(
             1,
             f"{counted(states['cancelled'] + late, 'booking')} cancelled: {counted(kinds['returned'], 'session')}"
-            f" back in the package, {late} cancelled too late and used ({states['attended']} attended, {missed} missed)",
+            f" back in the package, {late} too late and used, like {states['attended']} attended and {missed} missed",
         ),
         _flow(
             2,
