@@ -178,13 +178,19 @@ def _side_by_side(*ways: Callable[[], AbstractContextManager[T]]) -> Iterator[li
 def _keep_addresses(made: System, file: Path) -> None:
     """Each service is where it was in the run before, if its port is free: there the bank's callbacks look for us."""
     kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-    together = len(set(made.urls.values())) == 1
-    for name in SERVICES:
-        port = kept.get("directdebit" if together else name)
-        if port and _is_free(port):
-            made.urls[name] = f"http://127.0.0.1:{port}"
-        kept[name] = urlsplit(made.urls[name]).port or 0
+    if len(set(made.urls.values())) == 1:
+        port = _kept(kept, "directdebit", made.urls["directdebit"])
+        made.urls |= dict.fromkeys(SERVICES, f"http://127.0.0.1:{port}")
+    else:
+        made.urls |= {name: f"http://127.0.0.1:{_kept(kept, name, made.urls[name])}" for name in SERVICES}
     file.write_text(json.dumps(kept))
+
+
+def _kept(kept: dict[str, int], name: str, url: str) -> int:
+    """The port that was kept for a service, else the new one, which is kept from now on."""
+    if name not in kept or not _is_free(kept[name]):
+        kept[name] = urlsplit(url).port or 0
+    return kept[name]
 
 
 def _is_free(port: int) -> bool:

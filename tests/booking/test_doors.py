@@ -1,6 +1,7 @@
 """Booking's doors on PostgreSQL; the test speaks for catalog and packages."""
 
 import asyncio
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -214,3 +215,22 @@ async def test_a_body_beyond_the_limit_is_refused(booking: Room, studio: Studio)
         answer = await http.post("bookings", content=endless())  # type: ignore[arg-type]
     assert answer.status_code == 413
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_answers_and_a_cancellation_in_any_order_end_alike(booking: Room, studio: Studio) -> None:
+    """A cancelled booking stays cancelled, whatever packages still says, and however often."""
+    for order in itertools.permutations(["held", "refused", "cancelled"]):
+        async with booking.http(studio.desk) as http:
+            answer = await http.post("bookings", json=studio.order(), headers={"Prefer": "respond-async"})
+            booking_id = UUID(answer.json()["booking_id"])
+            for news in order:
+                if news == "cancelled":
+                    await http.post(f"bookings/{booking_id}/cancel", json={})
+                elif news == "held":
+                    await held(booking, studio, booking_id)
+                    await held(booking, studio, booking_id)
+                else:
+                    await booking.hear(studio.business_id, HoldRefused(booking_id=booking_id, reason="closed"))
+            state = (await http.get(f"bookings/{booking_id}")).json()["state"]
+        assert state == ("refused" if order[0] == "refused" else "cancelled"), order
+    assert await booking.violations(studio.business_id) == {}

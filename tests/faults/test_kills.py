@@ -1,4 +1,4 @@
-"""`kill -9` at every point between a fact and its effect: nothing is lost or doubled (messaging 5.4, 1 to 10 and 12)."""
+"""`kill -9` at every point between a fact and its effect: nothing is lost, and nothing is doubled."""
 
 import pytest
 
@@ -22,7 +22,7 @@ FAILPOINTS = [
 @pytest.mark.parametrize("failpoint", FAILPOINTS)
 async def test_a_booking_and_its_cancellation_survive_a_kill(house: Doomed, studio: Studio, failpoint: str) -> None:
     if failpoint == "rabbit.before_ack" and len(house.victim) > 1:
-        failpoint = "relay.published:3"
+        failpoint = "relay.published:3"  # nothing is acknowledged on the embedded bus: die at a later pass
     package_id = await studio.sell(await studio.template(**PAID_IN_FULL))
     await studio.quiet()
     orders = [studio.order(package_id, FRIDAY + days(n)) for n in (1, 2)]
@@ -47,16 +47,16 @@ async def test_a_booking_and_its_cancellation_survive_a_kill(house: Doomed, stud
     assert await studio.balance(package_id) == (9, 1, 0)
 
 
-async def test_a_kill_between_commit_and_answer_makes_the_same_booking(house: Doomed, studio: Studio) -> None:
-    if "booking" not in house.victim:
-        pytest.skip("the victim does not answer bookings")
+async def test_a_kill_between_commit_and_answer_does_it_once(house: Doomed, studio: Studio) -> None:
     package_id = await studio.sell(await studio.template(**PAID_IN_FULL))
     await studio.quiet()
     headers = {"Idempotency-Key": str(new_id()), "Prefer": "wait=10"}
-    order = studio.order(package_id, FRIDAY + days(1))
+    path, body = {
+        True: ("/booking/v1/bookings", studio.order(package_id, FRIDAY + days(1))),
+        False: (f"/packages/v1/packages/{package_id}/adjustments", {"sessions": 1, "reason": "goodwill"}),
+    }["booking" in house.victim]
     answer = await house.survive(
-        "http.committed",
-        lambda: insist(lambda: studio.owner.request("POST", "/booking/v1/bookings", json=order, headers=headers)),
+        "http.committed", lambda: insist(lambda: studio.owner.request("POST", path, json=body, headers=headers))
     )
-    assert answer.status_code == 201
-    assert await studio.balance(package_id) == (9, 1, 0)
+    assert answer.is_success, answer.text
+    assert await studio.balance(package_id) == ((9, 1, 0) if "booking" in house.victim else (11, 0, 0))

@@ -1,0 +1,128 @@
+"""Two businesses never see each other's things, on any endpoint there is; and a client sees only their own."""
+
+import json
+from typing import Any
+
+import pytest
+
+from deploy.local.docs import DOCS
+from tests.harness.gateway import Gateway
+from tests.harness.studio import FRIDAY, Studio, days
+from tests.stories.test_collecting import used_and_closed
+
+DOCUMENT = json.loads((DOCS / "openapi.json").read_text())
+VERBS = ("get", "post", "put", "patch", "delete")
+ENDPOINTS = [(verb, path) for path, item in DOCUMENT["paths"].items() for verb in VERBS if verb in item]
+NOT_OURS_TO_CALL = "/directdebit/v1/providers/{business_id}/callbacks"
+"""Has no token: its signature is tested with directdebit."""
+
+
+@pytest.fixture
+async def things(studio: Studio) -> dict[str, str]:
+    """The ids of one of each thing of a business, by the names that paths give them."""
+    mandate = await studio.mandate("settle")
+    package_id = await used_and_closed(studio)
+    (invoice,) = await studio.invoices(package_id)
+    booking_id = await studio.book(await _open_package(studio), FRIDAY + days(9))
+    debits = await studio.owner.make("GET", "/directdebit/v1/debits")
+    mandates = await studio.owner.make("GET", "/directdebit/v1/mandates")
+    template = await studio.owner.make("GET", "/catalog/v1/templates")
+    assert mandates["items"][0]["provider_mandate"] == mandate
+    return {
+        "client_id": studio.ana,
+        "staff_id": studio.kim,
+        "service_id": studio.training,
+        "template_id": template["items"][0]["template_id"],
+        "package_id": package_id,
+        "booking_id": booking_id,
+        "invoice_id": invoice["invoice_id"],
+        "debit_id": debits["items"][0]["debit_id"],
+        "mandate_id": mandates["items"][0]["mandate_id"],
+        "business_id": str(studio.business_id),
+    }
+
+
+async def _open_package(studio: Studio) -> str:
+    template_id = await studio.template(form="paid_in_full", session_count=3, price_minor=15000)
+    return await studio.sell(template_id)
+
+
+async def call(gateway: Gateway, verb: str, path: str, things: dict[str, str]) -> tuple[int, Any]:
+    """Call an endpoint with the other's ids, and a body that its shape accepts as far as ids go."""
+    body = None if verb == "get" else BODIES.get(path.rsplit("/", 1)[1], {}) | _ids(things)
+    answer = await gateway.request(verb.upper(), path.format(**things), json=body)
+    return answer.status_code, answer.json() if answer.content else None
+
+
+def _ids(things: dict[str, str]) -> dict[str, Any]:
+    return {name: things[name] for name in ("client_id", "service_id", "template_id", "package_id")} | {
+        "practitioner_id": things["staff_id"],
+        "starts_at": "2022-09-20T10:00:00+10:00",
+        "name": "Mine now",
+    }
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "refuse": {"reason": "mine"},
+    "attendance": {"attended": True},
+    "adjustments": {"sessions": 5, "reason": "mine"},
+    "expiry": {"expiry_date": None},
+}
+
+
+async def test_another_business_finds_nothing_and_changes_nothing(studio: Studio, things: dict[str, str]) -> None:
+    neighbour = Studio(studio.system, studio.observer)
+    await neighbour.open()
+    before = await everything(studio.owner)
+    for verb, path in ENDPOINTS:
+        if path == NOT_OURS_TO_CALL:
+            continue
+        status, seen = await call(neighbour.owner, verb, path, things)
+        if "{" in path:
+            assert status in (404, 422), f"{verb} {path} answered {status}: {seen}"
+            assert status == 404 or verb != "get", f"{verb} {path} answered {status}: {seen}"
+        text = json.dumps(seen)
+        told = [value for value in things.values() if value in text]
+        assert status >= 400 or not told, f"{verb} {path} shows {told}"
+    assert await everything(studio.owner) == before
+    await neighbour.close()
+
+
+async def everything(gateway: Gateway) -> dict[str, Any]:
+    """All that a business can list."""
+    lists = [path for verb, path in ENDPOINTS if verb == "get" and "{" not in path and path != PREVIEW]
+    return {path: await gateway.make("GET", path) for path in lists}
+
+
+PREVIEW = "/packages/v1/packages/preview"
+
+
+async def test_a_client_sees_only_their_own(studio: Studio, things: dict[str, str]) -> None:
+    stranger = studio.as_client(await studio.client("Stranger"))
+    await studio.quiet()
+    for verb, path in ENDPOINTS:
+        if verb != "get" or path == PREVIEW:
+            continue
+        status, seen = await call(stranger, verb, path, things)
+        shared = ("/catalog/v1/services", "/catalog/v1/templates")
+        if path.startswith(shared):
+            continue
+        assert status in (200, 403, 404), f"{path} answered {status}: {seen}"
+        text = json.dumps(seen) if status == 200 else ""
+        assert not [value for value in things.values() if value in text], f"{path} shows {text}"
+
+
+@pytest.mark.parametrize("token", ["nonsense", "e30.e30.", "a.b.c"])
+async def test_without_a_good_token_every_door_is_shut(studio: Studio, token: str) -> None:
+    stranger = studio.gateway(token)
+    any_id = {name: str(studio.business_id) for name in ("business_id", *_names())}
+    for verb, path in ENDPOINTS:
+        if path != NOT_OURS_TO_CALL:
+            status, seen = await call(stranger, verb, path, any_id | {"staff_id": any_id["business_id"]})
+            assert status == 401, f"{verb} {path} answered {status}: {seen}"
+
+
+def _names() -> set[str]:
+    """The names of all path parameters, and of the ids that bodies carry."""
+    of_paths = {part[1:-1] for _, path in ENDPOINTS for part in path.split("/") if part.startswith("{")}
+    return of_paths | {"client_id", "service_id", "template_id", "package_id"}
