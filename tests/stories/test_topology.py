@@ -2,12 +2,20 @@
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractChannel
 
 from deploy.local.observer import DEFINITIONS
 from deploy.local.system import System
 from shared.bus import queues
 from shared.bus.rabbit import QUEUE_ARGUMENTS
+from tests.shared.pair import until
 from tests.stories.conftest import RABBITMQ
+
+
+async def _consumers_and_messages(channel: AbstractChannel, name: str) -> tuple[int | None, int | None]:
+    """Fails if there is no such queue."""
+    declared = (await channel.declare_queue(name, passive=True)).declaration_result
+    return declared.consumer_count, declared.message_count
 
 
 @pytest.mark.parametrize("running_system", [RABBITMQ], indirect=True)
@@ -20,8 +28,8 @@ async def test_every_queue_stands_on_the_broker(running_system: System) -> None:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         for name in sorted(expected):
-            queue = await channel.declare_queue(prefix + name, passive=True)
-            consumers = queue.declaration_result.consumer_count
-            assert consumers == (0 if name == "events.dead" else 1), f"{name} has {consumers} consumers"
-            assert queue.declaration_result.message_count == 0
+            await until(
+                lambda name=name: _consumers_and_messages(channel, prefix + name),  # type: ignore[misc]
+                (0 if name == "events.dead" else 1, 0),
+            )
     assert QUEUE_ARGUMENTS["x-queue-type"] == "quorum"
