@@ -6,7 +6,8 @@ What cannot be handled is set aside in `inbox_failed`: tried again on a schedule
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -76,6 +77,23 @@ class HandlerFailed(Exception):
         self.envelope, self.error = envelope, error
 
 
+class TooSlow(Exception):
+    """The handlers took longer than a transaction may; no fault of the database."""
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Raise TooSlow when time is up: a bare TimeoutError would read as a lost connection."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if limit.expired():
+            raise TooSlow(f"longer than {seconds} s") from None
+        raise
+
+
 def parse(body: bytes) -> list[Envelope]:
     """The events of one message. Raises ValueError when the bytes are not a batch of ours."""
     try:
@@ -108,7 +126,8 @@ class Consumer:
     async def _handle_batch(self, waiting: list[Envelope]) -> None:
         while waiting:
             try:
-                return await self._together(waiting)
+                await self._together(waiting)
+                break
             except HandlerFailed as failed:
                 waiting.remove(failed.envelope)
                 await self._alone(failed.envelope)
@@ -117,8 +136,7 @@ class Consumer:
                     raise
                 for envelope in waiting:
                     await self._alone(envelope)
-                return None
-        return None
+                break
 
     async def _together(self, envelopes: Sequence[Envelope]) -> None:
         """One transaction for all; an event already in the inbox is dropped.
@@ -126,7 +144,7 @@ class Consumer:
         Businesses come in the order of their ids, so that two batches never wait for each other's locks in a circle;
         within a business the events keep their order.
         """
-        async with asyncio.timeout(TOGETHER_SECONDS), self.database.transaction() as db:
+        async with within(TOGETHER_SECONDS), self.database.transaction() as db:
             ids = sorted(envelope.id for envelope in envelopes)
             fresh: set[UUID] = set((await db.execute(REMEMBER, {"ids": ids})).scalars())
             failpoints.hit("consumer.deduplicated")
@@ -181,28 +199,18 @@ class Consumer:
                 raise
             cause = error.error if isinstance(error, HandlerFailed) else error
             seconds = next_try(cause, attempts, age)
-            failures = (
-                0 if seconds == LATER_SECONDS else attempts
-            )  # waiting is no failure: the schedule begins after it
-            await self._set_aside(envelope, f"{type(cause).__name__}: {cause}", seconds, failures)
+            if seconds == LATER_SECONDS:
+                attempts = 0  # waiting is no failure: the schedule begins after it
+            await self._set_aside(envelope, f"{type(cause).__name__}: {cause}", seconds, attempts)
 
     async def _set_aside(self, envelope: Envelope, error: str, seconds: float | None, attempts: int = 0) -> None:
         outcome = "parked" if seconds is None else "retry"
         HANDLED.labels(self.service, envelope.type, outcome).inc()
         log.warning(outcome, service=self.service, type=envelope.type, event_id=envelope.id, error=error)
         async with self.database.transaction() as db:
-            await db.execute(
-                SET_ASIDE,
-                {
-                    "event_id": envelope.id,
-                    "business_id": envelope.businessid,
-                    "type": str(envelope.type),
-                    "envelope": envelope.text(),
-                    "error": error[:2000].replace("\0", ""),
-                    "attempts": attempts,
-                    "seconds": seconds,
-                },
-            )
+            row = {"event_id": envelope.id, "business_id": envelope.businessid, "type": str(envelope.type)}
+            trouble = {"error": error[:2000].replace("\0", ""), "attempts": attempts, "seconds": seconds}
+            await db.execute(SET_ASIDE, row | trouble | {"envelope": envelope.text()})
 
     async def retry_due(self) -> int:
         """Try again the one that is due first; return how many were tried. One that ends the process is parked too."""

@@ -1,14 +1,28 @@
 """The commands of `./dev`, one module each."""
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from deploy.local import checks, demo, docs, tests_run, up
 from deploy.local.behaviours import print_behaviours
 from deploy.local.servers import NoServer
+
+COMMANDS = {
+    "demo": "deploy.local.demo",
+    "up": "deploy.local.up",
+    "token": "deploy.local.token",
+    "check": "deploy.local.checks",
+    "test": "deploy.local.tests_run",
+    "docs": "deploy.local.docs",
+    "behaviours": __name__,
+}
+"""Each command, and the module that has a function of its name."""
+
+TO_PYTEST = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 class Commands(TyperGroup):
@@ -23,32 +37,38 @@ class Commands(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=Commands,
-    name="./dev",
-    help="Work on Punchcard: run it, test it, check it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(demo.demo)
-app.command()(up.up)
-app.command()(up.token)
-app.command()(checks.check)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(tests_run.test)
-app.command()(docs.docs)
-
-
-@app.command()
 def behaviours() -> None:
     """Count the behaviours of docs/behaviours.md that the stories have proven."""
     raise typer.Exit(print_behaviours())
 
 
+def commands(names: Iterable[str]) -> typer.Typer:
+    """The command line with these commands."""
+    app = typer.Typer(
+        cls=Commands,
+        name="./dev",
+        help="Work on Punchcard: run it, test it, check it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)
+    for name in names:
+        settings = TO_PYTEST if name == "test" else None
+        app.command(name, context_settings=settings)(getattr(import_module(COMMANDS[name]), name))
+    return app
+
+
 def main() -> None:
-    """Run the command; a server that cannot be had is a sentence and exit code 2, never a traceback."""
+    """Run the command; a server that cannot be had is a sentence and exit code 2, never a traceback.
+
+    Only the module of the command asked for is loaded: all of them take seconds.
+    """
+    asked = [word for word in sys.argv[1:2] if word in COMMANDS]
     try:
-        app(prog_name="./dev")
+        commands(asked or COMMANDS)(prog_name="./dev")
     except NoServer as failure:
         typer.echo(f"dev: {failure}", err=True)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -59,6 +59,7 @@ def rules_page() -> str:
         "# The rules",
         "",
         "Every decision of every service: pure functions, in `rules.py`. To find one, search this page.",
+        "What an id such as R-18 or PB-15 stands for is in [sources.md](sources.md).",
     ]
     for name in SERVICES:
         lines += ["", f"## {name}", "", "| rule | says | source | where |", "|---|---|---|---|"]

@@ -17,12 +17,17 @@ from shared.service import Service
 
 QUIET_SECONDS = 30
 DEFINITIONS: dict[str, Service] = {name: import_module(f"services.{name}.main").service for name in SERVICES}
-BUSY = {
-    "facts to send": "select type, count(*) from outbox where business_id = :id group by type",
-    "events to try again": "select type, count(*) from inbox_failed"
-    " where business_id = :id and next_attempt_at is not null group by type",
-    "work to do": "select kind, count(*) from work where business_id = :id group by kind",
-}
+BUSY = (
+    "select 'facts to send' what, type of, count(*) many from outbox where business_id = :id group by type"
+    " union all select 'events to try again', type, count(*) from inbox_failed"
+    " where business_id = :id and next_attempt_at is not null group by type"
+    " union all select 'work to do', kind, count(*) from work where business_id = :id group by kind"
+)
+TOLD = "select event_id, type from event_log where business_id = :id"
+KNOWN = (
+    "select event_id from inbox where event_id = any(:ids)"
+    " union select event_id from inbox_failed where event_id = any(:ids)"
+)
 PARKED = "select type, error from inbox_failed where business_id = :id and next_attempt_at is null"
 
 
@@ -32,47 +37,49 @@ class Observer:
     def __init__(self, system: System) -> None:
         self.system = system
         self.databases = {name: Database(url, pool_size=2) for name, url in system.database_urls.items()}
+        self._heard: dict[str, set[UUID]] = {name: set() for name in SERVICES}
+        self._http = httpx.AsyncClient(timeout=30)
 
     async def close(self) -> None:
+        await self._http.aclose()
         for database in self.databases.values():
             await database.close()
 
-    async def _rows(self, service: str, sql: str, business_id: UUID) -> list[Any]:
+    async def _rows(self, service: str, sql: str, business_id: UUID, **values: Any) -> list[Any]:
+        """Rows as the service itself sees them inside a business."""
         async with self.databases[service].transaction() as db:
-            return list(await db.execute(text(sql), {"id": business_id}))
+            await db.enter(Context(business_id, "service:observer"))
+            return list(await db.execute(text(sql), {"id": business_id} | values))
+
+    async def _of_each(self, sql: str, business_id: UUID) -> dict[str, list[Any]]:
+        rows = await asyncio.gather(*(self._rows(service, sql, business_id) for service in SERVICES))
+        return dict(zip(SERVICES, rows, strict=True))
 
     async def unrest(self, business_id: UUID) -> dict[str, Any]:
-        """What is not quiet: facts unsent, events unheard, work undone, callbacks that the bank still has to make."""
+        """What is not quiet: facts unsent, work undone, callbacks the bank still has to make, events unheard."""
         found: dict[str, Any] = {}
-        for service in SERVICES:
-            for what, sql in BUSY.items():
-                if rows := await self._rows(service, sql, business_id):
-                    found[f"{service}: {what}"] = [tuple(row) for row in rows]
-        if unheard := await self.unheard(business_id):
-            found["events not heard"] = unheard
-        async with httpx.AsyncClient() as http:
-            answer = await http.get(f"{self.system.bank_url}/practice/callbacks", params={"state": "unsent"})
+        for service, rows in (await self._of_each(BUSY, business_id)).items():
+            for row in rows:
+                found.setdefault(f"{service}: {row.what}", []).append((row.of, row.many))
+        answer = await self._http.get(f"{self.system.bank_url}/practice/callbacks", params={"state": "unsent"})
         if count := answer.json()["meta"]["count"]:
             found["callbacks the bank has to make"] = count
+        if not found and (unheard := await self.unheard(business_id)):
+            found["events not heard"] = unheard
         return found
 
     async def unheard(self, business_id: UUID) -> Counter[tuple[str, str]]:
-        """Facts published and subscribed to, that are neither in the subscriber's inbox nor set aside there (I8)."""
-        told = "select event_id, type from event_log where business_id = :id"
-        known = {
-            service: {
-                row.event_id
-                for sql in ("select event_id from inbox", "select event_id from inbox_failed")
-                for row in await self._rows(service, sql, business_id)
-            }
-            for service in SERVICES
-        }
+        """Facts published and subscribed to, that are neither in the subscriber's inbox nor set aside there."""
+        told = [row for rows in (await self._of_each(TOLD, business_id)).values() for row in rows]
         missing: Counter[tuple[str, str]] = Counter()
-        for publisher in SERVICES:
-            for row in await self._rows(publisher, told, business_id):
-                for service, definition in DEFINITIONS.items():
-                    if row.type in definition.subscriptions and row.event_id not in known[service]:
-                        missing[service, row.type] += 1
+        for service, definition in DEFINITIONS.items():
+            due = {row.event_id: row.type for row in told if row.type in definition.subscriptions}
+            new = due.keys() - self._heard[service]
+            if new:
+                self._heard[service] |= {
+                    row.event_id for row in await self._rows(service, KNOWN, business_id, ids=list(new))
+                }
+            missing.update((service, due[event_id]) for event_id in new - self._heard[service])
         return missing
 
     async def until_quiet(self, business_id: UUID, seconds: float = QUIET_SECONDS) -> None:
@@ -92,10 +99,8 @@ class Observer:
         """Every invariant that does not hold, of each service and across them, with what breaks it."""
         found: dict[str, list[Any]] = {}
         for service, definition in DEFINITIONS.items():
-            async with self.databases[service].transaction() as db:
-                await db.enter(Context(business_id, "service:observer"))
-                for name, sql in definition.invariants.items():
-                    found[f"{service}: {name}"] = list(await db.execute(text(sql)))
+            for name, sql in definition.invariants.items():
+                found[f"{service}: {name}"] = await self._rows(service, sql, business_id)
             found[f"{service}: an event is parked"] = await self._rows(service, PARKED, business_id)
         facts = await self._facts(business_id)
         for name, check in ACROSS.items():
@@ -103,20 +108,16 @@ class Observer:
         return {name: rows for name, rows in found.items() if rows}
 
     async def _facts(self, business_id: UUID) -> Facts:
-        """The rows that services should agree on."""
+        """The rows that services should agree on, and the bank's own log."""
 
         async def rows(service: str, sql: str) -> list[Any]:
-            async with self.databases[service].transaction() as db:
-                await db.enter(Context(business_id, "service:observer"))
-                return list(await db.execute(text(sql)))
+            return await self._rows(service, sql, business_id)
 
-        async with httpx.AsyncClient() as http:
-            bank = (await http.get(f"{self.system.bank_url}/practice/log")).json()["payments"]
         return Facts(
             bookings=await rows("booking", "select booking_id, package_id, state from bookings"),
             holds=await rows("packages", "select booking_id, package_id, state, closure_id from holds"),
             packages=await rows("packages", "select package_id, post_bill, state, closure_id from packages"),
             billed=await rows("billing", "select booking_id from invoice_lines where booking_id is not null"),
             debits=await rows("directdebit", "select debit_id, state, amount_minor from debits"),
-            bank=bank,
+            bank=(await self._http.get(f"{self.system.bank_url}/practice/log")).json()["payments"],
         )

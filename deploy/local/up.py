@@ -1,4 +1,4 @@
-"""`./dev up`, `./dev token`: the whole system on this machine, for a person to look around in."""
+"""`./dev up`: the whole system on this machine, for a person to look around in."""
 
 import json
 import os
@@ -12,32 +12,28 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import httpx
 import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from deploy.local.issuer import Issuer
 from deploy.local.kept import Process
 from deploy.local.mail import mail_app
 from deploy.local.postgres import postgres
 from deploy.local.rabbitmq import FOR_DEMO, rabbitmq
-from deploy.local.servers import CACHE, Server, ServerFailed, interrupted
+from deploy.local.servers import Server, ServerFailed, interrupted
+from deploy.local.state import STATE, State, from_caller
 from deploy.local.system import APART, SERVICES, TOGETHER, System, served, system
-from shared.ids import new_id
 
 T = TypeVar("T")
 Say = Callable[[str, str], None]
 """Tells a person one thing: what it is, and how it is."""
 
-STATE = CACHE / "state"
 POSTGRES, AMQP = "PUNCHCARD_POSTGRES_URL", "PUNCHCARD_AMQP_URL"
 Embedded = Annotated[bool, typer.Option("--embedded", help="One process and its own bus, without RabbitMQ.")]
-State = Annotated[Path, typer.Option("--state", help="The folder that keeps the data.", show_default=".dev/state")]
 
 
 @dataclass
@@ -65,36 +61,12 @@ def up(embedded: Embedded = False, state: State = STATE) -> None:
         print(f"  {what:<14}{how}", flush=True)
 
     try:
-        with running(state, say, embedded=embedded) as made:
+        with running(from_caller(state), say, embedded=embedded) as made:
             print("\n" + "\n".join(f"  {what:<14}{where}" for what, where in addresses(made)))
             print("\nCtrl-C stops it.", flush=True)
             made.watch()
     except KeyboardInterrupt:
         print("\nStopped; the data is kept.")
-
-
-def token(
-    business: Annotated[UUID | None, typer.Option(help="The business it is for; else the newest demo's.")] = None,
-    role: Annotated[Literal["owner", "client"], typer.Option(help="An owner may do everything.")] = "owner",
-    client: Annotated[UUID | None, typer.Option(help="Which client, for the role client.")] = None,
-    state: State = STATE,
-) -> None:
-    """Print an access token, good for 12 hours, that the services of this machine accept."""
-    if (role == "client") != (client is not None):
-        typer.echo("dev: --client ID goes with --role client; GET /catalog/v1/clients lists the clients", err=True)
-        raise typer.Exit(2)
-    issuer = Issuer(state / "issuer")
-    business_id = business or current_business(state)
-    typer.echo(issuer.client(business_id, client) if client else issuer.staff(business_id))
-
-
-def current_business(state: Path, *, becomes: UUID | None = None) -> UUID:
-    """The business that a token is for unless told otherwise: the newest demo's, or one still to be described."""
-    file = state / "business"
-    if becomes or not file.exists():
-        state.mkdir(parents=True, exist_ok=True)
-        file.write_text(str(becomes or new_id()))
-    return UUID(file.read_text())
 
 
 def addresses(made: Up) -> list[tuple[str, str]]:
@@ -115,7 +87,6 @@ def addresses(made: Up) -> list[tuple[str, str]]:
 @contextmanager
 def running(state: Path, say: Say, *, embedded: bool) -> Iterator[Up]:
     """Start everything, as far as possible side by side, and say what was found; stop it on leaving."""
-    state = state.resolve()
     with ExitStack() as stack:
         find_database = partial(postgres, os.environ.get(POSTGRES), state / "postgres", durable=True)
         find_broker = partial(_broker, state / "rabbitmq", embedded)
@@ -160,9 +131,9 @@ def _without(embedded: bool) -> str:
 
 @contextmanager
 def _side_by_side(*ways: Callable[[], AbstractContextManager[T]]) -> Iterator[list[T]]:
-    """Enter contexts at the same time, and leave them at the same time."""
+    """Enter contexts at the same time, as many as there are processors, and leave them likewise."""
     stacks = [ExitStack() for _ in ways]
-    with ThreadPoolExecutor(len(ways)) as pool:
+    with ThreadPoolExecutor(max(os.cpu_count() or 2, 2)) as pool:
         starts = [pool.submit(stack.enter_context, way()) for stack, way in zip(stacks, ways, strict=True)]
         try:
             yield [start.result() for start in starts]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Depends, Header, Query, Request
 from deploy.practice_bank.bank import Bank
 from deploy.practice_bank.errors import BadRequest, NotAuthenticated
 from deploy.practice_bank.rows import Creditor
-from deploy.practice_bank.shapes import NewMandate, NewPayment
+from deploy.practice_bank.shapes import NewMandate, NewPayment, WantedPayments
 from deploy.practice_bank.views import mandate_view, payment_view
 
 router = APIRouter()
@@ -52,12 +52,6 @@ async def create_mandate(
     return {"mandates": mandate_view(bank.accept_mandate(creditor, mandates, key))}
 
 
-@router.get("/mandates/{mandate_id}")
-async def get_mandate(bank: TheBank, creditor: AskingCreditor, mandate_id: str) -> dict[str, Any]:
-    """One mandate of this creditor."""
-    return {"mandates": mandate_view(bank.mandate_of(creditor, mandate_id))}
-
-
 @router.post("/payments", status_code=201)
 async def create_payment(
     bank: TheBank, creditor: AskingCreditor, key: IdempotencyKey, payments: Annotated[NewPayment, Body(embed=True)]
@@ -73,8 +67,12 @@ async def get_payment(bank: TheBank, creditor: AskingCreditor, payment_id: str) 
 
 
 @router.get("/payments")
-async def find_payments(
-    bank: TheBank, creditor: AskingCreditor, debit_id: Annotated[str, Query(alias="metadata[debit_id]")]
+async def list_payments(
+    bank: TheBank, creditor: AskingCreditor, wanted: Annotated[WantedPayments, Query()]
 ) -> dict[str, Any]:
-    """This creditor's payments that carry its own reference, newest first."""
-    return {"payments": [payment_view(payment) for payment in bank.payments_for(creditor, debit_id)]}
+    """This creditor's payments, newest first, a page at a time; a filter the bank does not know is refused."""
+    payments, after = bank.payments_of(creditor, wanted)
+    return {
+        "payments": [payment_view(payment) for payment in payments],
+        "meta": {"cursors": {"before": None, "after": after}, "limit": wanted.limit},
+    }

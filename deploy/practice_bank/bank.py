@@ -10,7 +10,7 @@ from deploy.practice_bank import rules
 from deploy.practice_bank.errors import AlreadyCreated, Invalid, NotAuthenticated, NotFound
 from deploy.practice_bank.ledger import Ledger
 from deploy.practice_bank.rows import Callback, Creditor, Event, Mandate, Payment
-from deploy.practice_bank.shapes import Because, Behaviour, CallbackTarget, NewCreditor, NewMandate, NewPayment
+from deploy.practice_bank.shapes import Because, Behaviour, NewCreditor, NewMandate, NewPayment, WantedPayments
 from deploy.practice_bank.views import callback_event
 
 Owned = TypeVar("Owned", Mandate, Payment)
@@ -45,14 +45,6 @@ class Bank:
         with self._ledger.transaction():
             self._ledger.add_creditor(creditor, _hashed(token))
         return creditor, token
-
-    def move_callbacks(self, creditor_id: str, target: CallbackTarget) -> Creditor:
-        """The creditor's callbacks, the unsent ones too, go to this address from now on."""
-        with self._ledger.transaction():
-            self._ledger.set_callback_target(
-                creditor_id, str(target.callback_url), target.callback_secret.get_secret_value()
-            )
-        return self._ledger.creditor(creditor_id)
 
     def creditor(self, token: str) -> Creditor:
         """Who is asking."""
@@ -97,7 +89,6 @@ class Bank:
                 amount=new.amount,
                 currency=new.currency,
                 charge_date=new.charge_date.isoformat(),
-                reference=new.reference,
                 metadata=new.metadata,
                 last_action="created",
             )
@@ -129,17 +120,19 @@ class Bank:
         self._ring()
         return self._ledger.callback(callback_id)
 
-    def mandate_of(self, creditor: Creditor, mandate_id: str) -> Mandate:
-        """A mandate, to its own creditor."""
-        return _own(creditor, self._ledger.mandate(mandate_id))
-
     def payment_of(self, creditor: Creditor, payment_id: str) -> Payment:
         """A payment, to its own creditor."""
         return _own(creditor, self._ledger.payment(payment_id))
 
-    def payments_for(self, creditor: Creditor, debit_id: str) -> list[Payment]:
-        """What this creditor has ever sent under its own reference."""
-        return self._ledger.payments_for(creditor.id, debit_id)
+    def payments_of(self, creditor: Creditor, wanted: WantedPayments) -> tuple[list[Payment], str | None]:
+        """A page of a creditor's payments, and the cursor after which the next one begins, if there is one."""
+        if wanted.after is not None:
+            self.payment_of(creditor, wanted.after)
+        found = self._ledger.payments_of(
+            creditor.id, wanted.mandate, wanted.created_since, wanted.after, limit=wanted.limit + 1
+        )
+        page = found[: wanted.limit]
+        return page, page[-1].id if len(found) > len(page) else None
 
     def _refuse_repeat(self, creditor: Creditor, key: str | None) -> None:
         """A key makes one thing once; used again, it names that thing."""
@@ -150,14 +143,11 @@ class Bank:
     def _payable(self, creditor: Creditor, new: NewPayment) -> Mandate:
         """The mandate that allows this payment."""
         try:
-            mandate = self.mandate_of(creditor, new.links.mandate)
+            mandate = _own(creditor, self._ledger.mandate(new.links.mandate))
         except NotFound:
             raise Invalid.field("/payments/links/mandate", "could not be found") from None
         if new.currency != mandate.currency:
             raise Invalid.field("/payments/currency", f"must be the mandate's, {mandate.currency}")
-        longest = rules.SCHEMES[new.currency].reference_length
-        if len(new.reference or "") > longest:
-            raise Invalid.field("/payments/reference", f"must be at most {longest} characters")
         return mandate
 
     def _step(self, payment_id: str, move: str, because: Because) -> None:

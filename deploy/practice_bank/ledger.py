@@ -43,7 +43,7 @@ class Ledger:
     def now(self) -> str:
         """An instant later than any given before, so that events sorted by time are in the order they happened."""
         self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
-        return self._last.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return _written(self._last)
 
     # Creditors
 
@@ -52,12 +52,6 @@ class Ledger:
         self._db.execute(
             "insert into creditor values (:id, :name, :token_sha256, :callback_url, :callback_secret)",
             vars(creditor) | {"token_sha256": token_sha256},
-        )
-
-    def set_callback_target(self, creditor_id: str, url: str, secret: str) -> None:
-        """From now on, also for what is still unsent, this creditor's callbacks go here and are signed so."""
-        self._db.execute(
-            "update creditor set callback_url = ?, callback_secret = ? where id = ?", (url, secret, creditor_id)
         )
 
     def creditor(self, creditor_id: str) -> Creditor:
@@ -113,7 +107,7 @@ class Ledger:
             """
             insert into payment values (
                 :id, :creditor_id, :idempotency_key, :mandate_id, :created_at, :amount, :currency, :charge_date,
-                :reference, :metadata
+                :metadata
             )
             """,
             vars(payment) | {"metadata": json.dumps(payment.metadata)},
@@ -129,11 +123,25 @@ class Ledger:
         rows = self._db.execute(_PAYMENTS + "order by rowid desc limit ?", (limit,))
         return [Payment(**_parsed(row, "metadata")) for row in rows]
 
-    def payments_for(self, creditor_id: str, debit_id: str) -> list[Payment]:
-        """A creditor's payments that carry this `debit_id` in their metadata, newest first."""
+    def payments_of(
+        self, creditor_id: str, mandate_id: str | None, since: datetime | None, after: str | None, *, limit: int
+    ) -> list[Payment]:
+        """A creditor's payments, newest first: of one mandate, made since then, that follow this one in the list."""
         rows = self._db.execute(
-            _PAYMENTS + "where creditor_id = ? and json_extract(metadata, '$.debit_id') = ? order by rowid desc",
-            (creditor_id, debit_id),
+            _PAYMENTS
+            + """
+            where creditor_id = :creditor and (:mandate is null or mandate_id = :mandate)
+            and (:since is null or created_at >= :since)
+            and (:after is null or rowid < (select rowid from payment where id = :after))
+            order by rowid desc limit :limit
+            """,
+            {
+                "creditor": creditor_id,
+                "mandate": mandate_id,
+                "since": since and _written(since),
+                "after": after,
+                "limit": limit,
+            },
         )
         return [Payment(**_parsed(row, "metadata")) for row in rows]
 
@@ -220,6 +228,11 @@ class Ledger:
         if row is None:
             raise NotFound
         return row
+
+
+def _written(instant: datetime) -> str:
+    """An instant such that texts sort as the instants do."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _parsed(row: sqlite3.Row, column: str) -> dict[str, Any]:

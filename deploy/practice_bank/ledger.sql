@@ -35,12 +35,11 @@ create table if not exists payment (
     amount          integer not null check (amount > 0),
     currency        text not null,
     charge_date     text not null,
-    reference       text,
     metadata        text not null,
     unique (creditor_id, idempotency_key)
 ) strict;
 
-create index if not exists payment_for_debit on payment (creditor_id, json_extract(metadata, '$.debit_id'));
+create index if not exists payment_of_creditor on payment (creditor_id);
 
 create table if not exists callback (
     id          text primary key,

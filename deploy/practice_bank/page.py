@@ -31,7 +31,7 @@ def page(ledger: Ledger) -> str:
 <h1>Practice bank</h1>
 <p>The newest {NEWEST} payments; {unsent} callbacks unsent. The whole log: <a href="/practice/log">/practice/log</a></p>
 <table>
-<thead><tr><th>Payment</th><th>Payer</th><th>Reference</th><th class="amount">Amount</th><th>State</th>
+<thead><tr><th>Payment</th><th>Payer</th><th>Debit</th><th class="amount">Amount</th><th>State</th>
 <th>History, callbacks and their answers</th></tr></thead>
 <tbody>{rows}</tbody>
 </table>
@@ -46,7 +46,7 @@ def _row(ledger: Ledger, payment: Payment) -> str:
     return f"""<tr>
 <td>{payment.id}<small>charge date {payment.charge_date}</small></td>
 <td>{escape(mandate.account_holder_name)}<small>account ending {mandate.account_number_ending}</small></td>
-<td>{escape(payment.reference or "none")}<small>debit {escape(payment.metadata.get("debit_id", "none"))}</small></td>
+<td>{escape(payment.metadata.get("debit_id", "none"))}</td>
 <td class="amount">{whole:,}.{cents:02} {payment.currency}</td>
 <td>{_state(payment.status)}</td>
 <td>{history}</td>

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from deploy.practice_bank.api import TheBank
 from deploy.practice_bank.ledger import Ledger
 from deploy.practice_bank.page import page
-from deploy.practice_bank.shapes import Because, Behaviour, CallbackTarget, NewCreditor
+from deploy.practice_bank.shapes import Because, Behaviour, NewCreditor
 from deploy.practice_bank.views import callback_view, creditor_view, log_view, payment_view
 
 router = APIRouter()
@@ -29,12 +29,6 @@ async def open_creditor(bank: TheBank, new: NewCreditor) -> dict[str, Any]:
     """Register a business; only this answer ever holds its access token."""
     creditor, token = bank.open_creditor(new)
     return {"creditors": creditor_view(creditor) | {"access_token": token}}
-
-
-@router.put("/practice/creditors/{creditor_id}")
-async def move_callbacks(bank: TheBank, creditor_id: str, target: CallbackTarget) -> dict[str, Any]:
-    """Send a creditor's callbacks elsewhere, or sign them with another secret."""
-    return {"creditors": creditor_view(bank.move_callbacks(creditor_id, target))}
 
 
 @router.post("/practice/mandates/{mandate_id}/behaviour")

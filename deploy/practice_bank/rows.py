@@ -44,7 +44,6 @@ class Payment:
     amount: int
     currency: str
     charge_date: str
-    reference: str | None
     metadata: dict[str, str]
     last_action: str
 

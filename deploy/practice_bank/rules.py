@@ -7,15 +7,8 @@ from typing import Any
 from deploy.practice_bank.errors import IllegalMove
 
 
-@dataclass(frozen=True)
-class Scheme:
-    """How a currency is collected: the scheme's name, and the longest reference it carries."""
-
-    name: str
-    reference_length: int
-
-
-SCHEMES = {"AUD": Scheme("becs", 30), "GBP": Scheme("bacs", 10), "NZD": Scheme("becs_nz", 12), "USD": Scheme("ach", 10)}
+SCHEMES = {"AUD": "becs", "GBP": "bacs", "NZD": "becs_nz", "USD": "ach"}
+"""How a currency is collected."""
 
 STATUS_AFTER = {
     "created": "pending_submission",
@@ -70,7 +63,7 @@ REPEATS = 8
 
 
 def step(
-    status: str, scheme: Scheme, name: str, *, cause: str | None, reason_code: str | None, description: str | None
+    status: str, scheme: str, name: str, *, cause: str | None, reason_code: str | None, description: str | None
 ) -> tuple[str, dict[str, Any]]:
     """A payment moves only along `MOVES`. Returns the action that records the step, and its details.
 
@@ -88,8 +81,8 @@ def step(
         "origin": move.origin,
         "cause": cause,
         "description": description or becs_words,
-        "scheme": scheme.name,
-        "reason_code": reason_code or (becs_code if scheme.name == "becs" else None),
+        "scheme": scheme,
+        "reason_code": reason_code or (becs_code if scheme == "becs" else None),
     }
     if move.action == "failed":
         details["will_attempt_retry"] = False

@@ -3,7 +3,16 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+)
 
 from deploy.practice_bank.rules import SCHEMES
 
@@ -58,10 +67,18 @@ class NewPayment(Shape):
     amount: Annotated[int, Field(strict=True, gt=0, lt=10**10)]
     currency: Currency
     charge_date: date
-    reference: Text | None = None
     metadata: Metadata = {}
     links: PaymentLinks
     retry_if_possible: Literal[False] = False
+
+
+class WantedPayments(Shape):
+    """Which payments a list shall hold, and which page of it: so many, after this one."""
+
+    mandate: str | None = None
+    created_since: Annotated[AwareDatetime | None, Field(alias="created_at[gte]")] = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    after: str | None = None
 
 
 class Because(Shape):
@@ -79,14 +96,9 @@ class Behaviour(Shape):
     cause: Text | None = None
 
 
-class CallbackTarget(Shape):
-    """Where a creditor hears of its payments, and the secret that signs what it hears."""
-
-    callback_url: AnyHttpUrl
-    callback_secret: Annotated[SecretStr, Field(min_length=16)]
-
-
-class NewCreditor(CallbackTarget):
-    """A business that collects."""
+class NewCreditor(Shape):
+    """A business that collects: where it hears of its payments, and the secret that signs what it hears."""
 
     name: Text
+    callback_url: AnyHttpUrl
+    callback_secret: Annotated[SecretStr, Field(min_length=16)]

@@ -35,7 +35,6 @@ def payment_view(payment: Payment) -> dict[str, Any]:
         "amount": payment.amount,
         "currency": payment.currency,
         "charge_date": payment.charge_date,
-        "reference": payment.reference,
         "metadata": payment.metadata,
         "retry_if_possible": False,
         "links": {"mandate": payment.mandate_id, "creditor": payment.creditor_id},

@@ -122,7 +122,7 @@ async def _issue(
 
 
 async def _next_number(db: Db) -> int:
-    """The next invoice number of the business; its lock is kept to the commit, so none is left out (decision 26)."""
+    """The next invoice number of the business; its lock is kept to the commit, so none is left out."""
     take = (
         insert_or(InvoiceCounter)
         .values(business_id=db.context.business_id, last_number=1)
@@ -167,7 +167,7 @@ async def _store(
 
 
 async def take_debit(db: Db, event: DebitEvent) -> None:
-    """Keep what a debit brought to each of its instalments, and enter the difference in the journal (decision 21).
+    """Keep what a debit brought to each of its instalments, and enter the difference in the journal.
 
     Any number of times, in any order, the same end. Raises Reject for an instalment that is not known here: billing
     itself asked for its collection when it stored it, so no waiting will bring it.

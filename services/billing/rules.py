@@ -135,7 +135,7 @@ def _session_line(package: BilledPackage, session: UsedSession, rate_minor: int)
 
 
 def collect(package: BilledPackage, issued: InvoiceIssued, *, today: date) -> list[CollectionRequested]:
-    """What is due is to be collected by debit, where the package pays by itself (decision 20)."""
+    """What is due is to be collected by debit, where the package pays by itself (EZ-11)."""
     if not package.auto_pay:
         return []
     return [
@@ -161,7 +161,7 @@ def first_state(part: DatedAmount, *, today: date) -> State:
 
 
 def newest(facts: Iterable[DebitFact]) -> dict[UUID, DebitFact]:
-    """What is true now of each debit: the fact with its highest sequence, whatever came when (decision 21)."""
+    """What is true now of each debit: the fact with its highest sequence, whatever came when (docs/decisions/0001)."""
     return {fact.debit_id: fact for fact in sorted(facts, key=lambda fact: fact.sequence)}
 
 
@@ -245,7 +245,7 @@ def receive(invoice: Invoice, fact: DebitFact, cash_minor: int) -> Entry:
 
 
 def label(standings: Sequence[Standing], *, today: date) -> Label:
-    """How an instalment, an invoice or a package reads: by what is open, in flight, and final (R-33, decision 24).
+    """How an instalment, an invoice or a package reads: by what is open, in flight, and final (R-33).
 
     Open and not in flight: by the earliest such due date. In flight: paid, but uncleared. Else paid, and final
     once no money of it is provisional.

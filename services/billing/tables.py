@@ -131,7 +131,7 @@ class Instalment(BusinessRow, Base):
     amount_minor: Mapped[Amount]
     state: Mapped[State] = mapped_column(Text)
     collection_version: Mapped[int]
-    """The version of the newest `CollectionRequested`; 0 while none has been published (decision 20)."""
+    """The version of the newest `CollectionRequested`; 0 while none has been published (docs/decisions/0001)."""
 
     invoice: Mapped[Invoice] = relationship(lazy="raise", back_populates="instalments")
     debit_facts: Mapped[list["DebitFact"]] = relationship(lazy="raise")

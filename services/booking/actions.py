@@ -63,7 +63,7 @@ async def book(
         sequence=1,
         decide_by=db.machine_now + DECIDE_WITHIN,
     )
-    fact = rules.request(booking, by_staff=not caller.is_client, now=db.now)
+    fact = rules.request(booking, by_client=caller.client_id, now=db.now)
     db.add(booking)
     try:
         await db.flush()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from services.booking.tables import BookableService, Booking, Client, Staff
-from shared.errors import Conflict, Invalid
+from shared.errors import Conflict, Forbidden, Invalid
 from shared.events.booking import (
     AttendanceRecorded,
     BookingCancelled,
@@ -12,6 +12,14 @@ from shared.events.booking import (
     BookingRefused,
     HoldRequested,
 )
+
+
+class OnlyTheirOwn(Forbidden):
+    """A client books for themselves."""
+
+
+class OnlyStaffWaive(Invalid):
+    """Only staff waive a late cancellation."""
 
 
 class NotBookable(Invalid):
@@ -53,9 +61,11 @@ def bookable(client: Client, practitioner: Staff, service: BookableService) -> t
     return timedelta(minutes=service.minutes)
 
 
-def request(booking: Booking, *, by_staff: bool, now: datetime) -> HoldRequested:
-    """A new booking asks packages for a session; clients book ahead, staff may record what was."""
-    if booking.starts_at <= now and not by_staff:
+def request(booking: Booking, *, by_client: UUID | None, now: datetime) -> HoldRequested:
+    """A new booking asks packages for a session; clients book for themselves and ahead, staff may record what was."""
+    if by_client not in (None, booking.client_id):
+        raise OnlyTheirOwn
+    if booking.starts_at <= now and by_client:
         raise InThePast(f"It is {now:%Y-%m-%d %H:%M} at the business; choose a later time.")
     return HoldRequested(
         booking_id=booking.booking_id,
@@ -67,7 +77,7 @@ def request(booking: Booking, *, by_staff: bool, now: datetime) -> HoldRequested
         starts_at=booking.starts_at,
         session_date=booking.session_date,
         decide_by=booking.decide_by,
-        by_staff=by_staff,
+        by_staff=by_client is None,
     )
 
 
@@ -105,6 +115,8 @@ def cancel(
     """
     if booking.state not in ("holding", "requested", "confirmed"):
         raise NotOpen(f"It is {booking.state}.")
+    if waive and not by_staff:
+        raise OnlyStaffWaive("waive_late: ask the desk.", field="waive_late")
     notice = booking.starts_at.astimezone(UTC) - now.astimezone(UTC)
     if notice <= timedelta() and not by_staff:
         raise AlreadyStarted
@@ -116,7 +128,8 @@ def cancel(
         client_id=booking.client_id,
         by=by,
         reason=reason,
-        returns_session=not late or (waive and by_staff),
+        returns_session=not late or waive,
+        had_session=booking.package_id is not None and booking.state != "holding",
         session_date=booking.session_date,
     )
 

@@ -12,13 +12,13 @@ from services.directdebit.actions import accounts, collecting, hearing
 from services.directdebit.bank import Account, Bank
 from services.directdebit.bank.gocardless import GoCardless
 from services.directdebit.rules import NoProvider, NotSigned
-from services.directdebit.tables import (
+from services.directdebit.tables.callbacks import ProviderFact
+from services.directdebit.tables.debits import (
     Collection,
     Debit,
     DebitItem,
     Mandate,
     MandateState,
-    ProviderFact,
     ReasonClass,
     Review,
     State,
@@ -57,7 +57,7 @@ class NewMandate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    client_id: UUID
+    payer_id: UUID
     provider_mandate: Annotated[str, Field(pattern="^MD[0-9A-Za-z]{3,40}$")]
     account_ending: Annotated[str, Field(pattern="^[0-9]{2,4}$", description="the last digits, for people to tell")]
 
@@ -66,7 +66,7 @@ class MandateView(BaseModel):
     """A mandate as it is now."""
 
     mandate_id: UUID
-    client_id: UUID
+    payer_id: UUID
     provider_mandate: str
     account_ending: str
     state: MandateState
@@ -158,11 +158,11 @@ async def record_mandate(new: NewMandate, call: Keeper, request: Request, respon
 
 
 @router.get("/mandates")
-async def list_mandates(call: KeeperOrClient, paging: Paging, client_id: UUID | None = None) -> Page[MandateView]:
+async def list_mandates(call: KeeperOrClient, paging: Paging, payer_id: UUID | None = None) -> Page[MandateView]:
     """The mandates of a payer, or of the business; a client sees their own."""
     rows = select(Mandate)
-    if wanted := call.caller.client_id or client_id:
-        rows = rows.where(Mandate.client_id == wanted)
+    if wanted := call.caller.client_id or payer_id:
+        rows = rows.where(Mandate.payer_id == wanted)
     async with call.transaction() as db:
         return await paging.page(db, rows, Mandate.mandate_id, MandateView.of)
 

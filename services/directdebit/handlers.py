@@ -1,7 +1,7 @@
 """What directdebit does when it hears something."""
 
 from services.directdebit.actions import collecting
-from services.directdebit.tables import Client
+from services.directdebit.tables.debits import Client
 from shared.copies import keep
 from shared.database import Db
 from shared.events.billing import CollectionRequested

@@ -31,9 +31,9 @@ INVARIANTS = {
         "select debit_id from debits where state in ('submitting', 'unknown') and sent_at < now() - interval '1 day'"
     ),
     "a fact of the provider is not folded": (
-        "select fact_id from provider_events where state = 'received' and received_at < now() - interval '10 minutes'"
+        "select fact_id from provider_facts where state = 'received' and received_at < now() - interval '10 minutes'"
     ),
     "a payer has two active mandates": (
-        "select client_id from mandates where state = 'active' group by client_id having count(*) > 1"
+        "select payer_id from mandates where state = 'active' group by payer_id having count(*) > 1"
     ),
 }

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from services.directdebit.tables import (
+from services.directdebit.tables.callbacks import Kind, ProviderFact
+from services.directdebit.tables.debits import (
     UNSENT,
     Collection,
     Debit,
@@ -13,9 +14,7 @@ from services.directdebit.tables import (
     DebitIdentified,
     DebitInDoubt,
     DebitPutInReview,
-    Kind,
     Mandate,
-    ProviderFact,
     Review,
 )
 from shared.errors import Conflict, Invalid, Problem
@@ -51,7 +50,7 @@ class Wanted:
 
 
 def revise(debit: Debit, collection: Collection, mandate: Mandate | None) -> DebitCancelled | None:
-    """Until it is being sent, a debit that the newest wish or mandate has overtaken is called off (decision 20)."""
+    """Until it is being sent, a debit that the newest wish or mandate has overtaken is called off."""
     if debit.state != "created":
         return None
     answers = any(
@@ -63,7 +62,7 @@ def revise(debit: Debit, collection: Collection, mandate: Mandate | None) -> Deb
 def collect(
     collection: Collection, earlier: Sequence[Debit], mandate: Mandate | None, *, new_mandate: bool
 ) -> Wanted | None:
-    """What is wanted, is not collected and not on its way, is debited where there is a mandate (decisions 20, 22).
+    """What is wanted, is not collected and not on its way, is debited where there is a mandate.
 
     One debit at a time for an instalment, none while one is in review. Once declined, it waits until somebody
     records a mandate: nothing is tried again by itself (R-35).
@@ -131,7 +130,7 @@ STEPS: dict[tuple[AtProvider, Kind], AtProvider] = {
     ("claimed", "charged_back"): "claimed",
     ("claimed", "claim_withdrawn"): "settled",
 }
-"""The legal steps of a debit that the provider has (decision 7); any other is a contradiction."""
+"""The legal steps of a debit that the provider has; any other is a contradiction."""
 
 STAYS: frozenset[Review] = frozenset({"not_sent", "two_payments"})
 """Questions that no further fact of the provider answers."""
@@ -187,7 +186,7 @@ def follow(debit: Debit, facts: Sequence[ProviderFact], *, another_is_live: bool
 
 
 def ends_mandate(change: Change | None, facts: Iterable[ProviderFact]) -> bool:
-    """A decline for a reason that will never pass ends the mandate (R-35, decision 23)."""
+    """A decline for a reason that will never pass ends the mandate (R-35)."""
     decided = fold(facts)[1]
     return isinstance(change, DebitDeclined) and decided is not None and decided.ends_mandate
 
@@ -205,7 +204,7 @@ def _review(debit: Debit, review: Review) -> DebitPutInReview | None:
 
 
 def _state_of(debit: Debit, *, collected: bool = False, in_flight: bool = False) -> dict[str, Any]:
-    """A debit as billing hears of it: absolute amounts of each item, under the next sequence (decision 21)."""
+    """A debit as billing hears of it: absolute amounts of each item, under the next sequence (docs/decisions/0001)."""
     items = [
         DebitItem(
             instalment_id=item.instalment_id,

@@ -40,7 +40,7 @@ async def submit(database: Database, task: Task) -> None:
 async def _ask(bank: Bank, due: sending.Sending) -> Accepted | Refused | Unknown:
     """The first time, send. Again: look it up first, then the same bytes under the same key."""
     if due.again_after is not None:
-        found = await bank.look_up(due.debit_id)
+        found = await bank.look_up(due.debit_id, due.body, due.sent_at)
         if not isinstance(found, Absent) and (isinstance(found, Accepted) or due.again_after > KEY_HOLDS):
             return found
     return await bank.submit(due.debit_id, due.body)

@@ -96,11 +96,12 @@ def booking_confirmed(event: BookingConfirmed, *, name: str, business: str, zone
 
 def booking_cancelled(event: BookingCancelled, *, name: str, business: str) -> Letter:
     """A client hears that a booking is off, and what became of its session (PB-15)."""
-    outcome = (
-        "Its session is back in your package."
-        if event.returns_session
-        else "It was cancelled too late for the session to return, so the session counts as used."
-    )
+    if not event.had_session:
+        outcome = "It had taken no session from a package yet."
+    elif event.returns_session:
+        outcome = "Its session is back in your package."
+    else:
+        outcome = "It was cancelled too late for the session to return, so the session counts as used."
     return _letter(
         f"Cancelled: {day(event.session_date)}",
         name,

@@ -14,7 +14,7 @@ works = Workers()
 
 @works("send")
 async def send(database: Database, task: Task) -> None:
-    """Hand a message over. If we die before it is marked, it goes out again under the same Message-ID (decision 36)."""
+    """Hand a message over. If we die before it is marked, it goes out again under the same Message-ID."""
     channel: Channel = Email.of(task.settings)
     async with database.transaction(task.context) as db:
         message = await actions.take(db, task.subject_id)

@@ -139,7 +139,7 @@ async def adjust(db: Db, package_id: UUID, *, sessions: int, reason: str) -> Non
 async def change_expiry(db: Db, package_id: UUID, *, expiry_date: date | None) -> None:
     """Delete the expiry date, or move it (PB-19)."""
     package = await lock(db, package_id)
-    package.expiry_date = rules.expiry(package.terms, start_date=package.start_date, chosen=expiry_date)
+    package.apply(rules.move_expiry(package, expiry_date=expiry_date))
 
 
 async def close(db: Db, package_id: UUID) -> None:
@@ -174,8 +174,7 @@ async def hold_session(db: Db, ask: HoldRequested) -> None:
     first = insert(Hold).values(row).on_conflict_do_nothing().returning(Hold.booking_id)
     if (await db.execute(first)).first() is None:
         return
-    package_id = ask.package_id or await _choose(db, ask)
-    package = await db.get(Package, package_id, with_for_update=True, populate_existing=True) if package_id else None
+    package = await _asked_for(db, ask)
     mine = update(Hold).where(Hold.booking_id == ask.booking_id)
     try:
         fact = rules.hold(package, ask, today=db.today)
@@ -188,9 +187,13 @@ async def hold_session(db: Db, ask: HoldRequested) -> None:
     publish(db, fact)
 
 
-async def _choose(db: Db, ask: HoldRequested) -> UUID | None:
+async def _asked_for(db: Db, ask: HoldRequested) -> Package | None:
+    """The package that the booking names, or else the client's own that fits best; locked."""
+    if ask.package_id is not None:
+        return await db.get(Package, ask.package_id, with_for_update=True, populate_existing=True)
     theirs = select(Package).where(Package.client_id == ask.client_id, Package.state == "active")
-    return rules.choose((await db.scalars(theirs)).all(), ask, today=db.today)
+    locked = theirs.order_by(Package.package_id).with_for_update().execution_options(populate_existing=True)
+    return rules.choose((await db.scalars(locked)).all(), ask, today=db.today)
 
 
 async def release(db: Db, booking_id: UUID, sequence: int) -> None:

@@ -8,7 +8,7 @@ from services.packages.tables import Client, Hold, LedgerEntry, Package, Staff, 
 from shared.errors import Conflict, Invalid
 from shared.events.booking import HoldRequested
 from shared.events.catalog import Terms
-from shared.events.packages import PackageClosed, PackageSold, SessionHeld, UsedSession
+from shared.events.packages import ExpiryMoved, PackageClosed, PackageSold, SessionHeld, UsedSession
 
 
 class NotForSale(Invalid):
@@ -96,6 +96,15 @@ def expiry(terms: Terms, *, start_date: date, chosen: date | None) -> date | Non
     return None if terms.valid_days is None else start_date + timedelta(days=terms.valid_days - 1)
 
 
+def move_expiry(package: Package, *, expiry_date: date | None) -> ExpiryMoved:
+    """Deleting the expiry date, or moving it to a future one, gives the client access again (PB-19)."""
+    if package.state != "active":
+        raise NotActive
+    if expiry_date is not None and expiry_date < package.start_date:
+        raise NotForSale("expiry_date: it lies before the start date.", field="expiry_date")
+    return ExpiryMoved(expiry_date=expiry_date)
+
+
 def hold(package: Package | None, ask: HoldRequested, *, today: date) -> SessionHeld:
     """A session is set aside for a booking, if the package's terms allow it; else Refused says why.
 
@@ -128,8 +137,11 @@ def hold(package: Package | None, ask: HoldRequested, *, today: date) -> Session
     )
 
 
-def choose(packages: Sequence[Package], ask: HoldRequested, *, today: date) -> UUID | None:
-    """Of a client's packages, the one that ends first can give the session, then the oldest (R-12, PB-13)."""
+def choose(packages: Sequence[Package], ask: HoldRequested, *, today: date) -> Package | None:
+    """Of a client's packages that can give the session, the one that ends first does, then the oldest (R-12, PB-13).
+
+    For staff, an expired one comes last.
+    """
 
     def gives(package: Package) -> bool:
         try:
@@ -138,8 +150,12 @@ def choose(packages: Sequence[Package], ask: HoldRequested, *, today: date) -> U
             return False
 
     fitting = [package for package in packages if gives(package)]
-    order = sorted(fitting, key=lambda package: (package.expiry_date or date.max, package.package_id))
-    return order[0].package_id if order else None
+
+    def order(package: Package) -> tuple[bool, date, UUID]:
+        last = package.expiry_date or date.max
+        return last < max(today, ask.session_date), last, package.package_id
+
+    return min(fitting, key=order, default=None)
 
 
 def adjust(package: Package, *, sessions: int) -> int:

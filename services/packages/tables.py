@@ -8,9 +8,8 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database import BusinessRow, Row, Stored, metadata
-from shared.events import Event
 from shared.events.catalog import Terms
-from shared.events.packages import PackageClosed
+from shared.events.packages import ExpiryMoved, PackageClosed
 
 State = Literal["active", "closed"]
 Kind = Literal["allocated", "adjusted", "held", "returned", "consumed"]
@@ -60,13 +59,13 @@ class Package(BusinessRow, Base):
         """Sessions neither held nor used."""
         return self.allocated + self.adjusted - self.held - self.consumed
 
-    def apply(self, fact: Event) -> None:
-        """The only way a package's state changes; its counts change by the ledger alone."""
+    def apply(self, fact: ExpiryMoved | PackageClosed) -> None:
+        """The only way a package changes; its counts change by the ledger alone."""
         match fact:
+            case ExpiryMoved():
+                self.expiry_date = fact.expiry_date
             case PackageClosed():
                 self.state, self.closure_id = "closed", fact.closure_id
-            case _:
-                raise TypeError(f"a package does not change by {fact.type}")
 
 
 class LedgerEntry(BusinessRow, Base):

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import DeliveryError
 from pamqp.commands import Basic
 from pamqp.common import FieldValue
@@ -37,7 +37,6 @@ HEARTBEAT_SECONDS = 10
 SUSPECTED_AFTER = 2
 IN_HAND_SECONDS = 15
 
-
 T = TypeVar("T")
 
 
@@ -59,16 +58,15 @@ async def guarded(rpc: Awaitable[T], seconds: float | None = None) -> T:
 
 
 class Session:
-    """A connection and a channel, and the news that one of them is gone."""
+    """A channel with a connection of its own, and the news that one of them is gone."""
 
-    def __init__(self, connection: AbstractConnection, channel: AbstractChannel, exchange: AbstractExchange) -> None:
-        self.connection, self.channel, self.exchange = connection, channel, exchange
+    def __init__(self, channel: AbstractChannel, exchange: AbstractExchange) -> None:
+        self.channel, self.exchange = channel, exchange
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        connection.close_callbacks.add(self.lose)
         channel.close_callbacks.add(self.lose)
 
     def lose(self, *_: object) -> None:
-        """Never poll `is_closed`: it stays False on a stuck connection. The callbacks do come."""
+        """Never poll `is_closed`: it stays False on a stuck connection. The callbacks do come, a channel's for both."""
         if not self.lost.done():
             self.lost.set_result(None)
 
@@ -89,7 +87,7 @@ class RabbitBus:
         )
         try:
             channel = await guarded(connection.channel(publisher_confirms=True, on_return_raises=True))
-            session = Session(connection, channel, await self._declare(channel))
+            session = Session(channel, await self._declare(channel))
             BUS_SESSIONS.labels(service, side).inc()
             yield session
         finally:

@@ -44,7 +44,10 @@ class BookingRefused(Event, type="booking.refused.v1", subject="booking_id"):
 
 
 class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id"):
-    """A booking is off. `returns_session` is false when it was cancelled inside the late-cancel window (R-18)."""
+    """A booking is off. `returns_session` is false when it was cancelled inside the late-cancel window (R-18).
+
+    `had_session` is false when packages had not yet held one.
+    """
 
     booking_id: UUID
     sequence: int
@@ -52,6 +55,7 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id")
     by: str
     reason: str | None
     returns_session: bool
+    had_session: bool = True
     session_date: date
 
 

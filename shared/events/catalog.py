@@ -1,7 +1,7 @@
 """What catalog tells: the state of the reference book. Full state with a sequence; the newest wins."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -62,7 +62,7 @@ class Tier(Part):
     """From this many sessions on, each session of a post-bill package costs this much (R-28)."""
 
     at_least: int = Field(ge=1)
-    rate_minor: Minor
+    rate_minor: Annotated[Minor, Field(gt=0)]
 
 
 class Terms(Part):

@@ -50,6 +50,12 @@ class UsedSession(Part):
     outcome: Literal["attended", "no_show", "late_cancelled"]
 
 
+class ExpiryMoved(Part):
+    """The last usable date of a package is now this, or there is none; a fact of packages alone."""
+
+    expiry_date: date | None
+
+
 class PackageClosed(Event, type="packages.closed.v1", subject="package_id"):
     """A package has ended; these are the sessions that were used, and the tiers as sold.
 

@@ -13,10 +13,11 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 
 from shared import failpoints
 from shared.auth import Caller, Keys
-from shared.database import Context, Database, Db
+from shared.database import Context, Database, Db, may_succeed_again
 from shared.errors import Forbidden, Invalid, Malformed, NotYetKnown
 from shared.ids import new_id
 from shared.plumbing import idempotency
@@ -78,8 +79,8 @@ class Call:
         """Run an action once under the request's Idempotency-Key; return the id of what it made, or acted `on`.
 
         A repeat of the request returns the same id and runs nothing; a repeat with another body is refused. An action
-        that raises leaves nothing behind, its key included. One that needs a copy that has not arrived is tried
-        again for a second, without holding a connection in between.
+        that raises leaves nothing behind, its key included. One that needs a copy that has not arrived, or meets a
+        deadlock, is tried again for a second, without holding a connection in between.
         """
         key, fingerprint = self._key(), await self._fingerprint()
         loop = asyncio.get_running_loop()
@@ -92,8 +93,8 @@ class Call:
                         await action(db, made_id, *args, **kwargs)
                 failpoints.hit("http.committed")
                 return made_id
-            except NotYetKnown:
-                if loop.time() > give_up:
+            except (NotYetKnown, DBAPIError) as error:
+                if loop.time() > give_up or not (isinstance(error, NotYetKnown) or may_succeed_again(error)):
                     raise
                 await asyncio.sleep(COPY_PAUSE_SECONDS)
 

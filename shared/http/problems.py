@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from shared.database import is_away
+from shared.database import is_away, may_succeed_again
 from shared.errors import Invalid, Malformed, NotYetKnown, Problem, TooLarge, Unauthenticated, Unavailable
 from shared.log import log
 
@@ -24,9 +24,6 @@ HEADERS: dict[type[Problem], dict[str, str]] = {
 
 OF_THE_WEB: dict[int, type[Problem]] = {kind.status: kind for kind in (Malformed, TooLarge)}
 """What the framework, or the gate within its reach, says with an exception of its own."""
-
-NOT_STORABLE = {"22000", "22003", "22021"}
-"""Refused by the driver, out of range, not a character."""
 
 
 def document(status: int, code: str, title: str, detail: str | None = None, **members: Any) -> Response:
@@ -76,13 +73,11 @@ def add_problem_handlers(app: FastAPI) -> None:
         return answer
 
     async def of_the_database(request: Request, error: Exception) -> Response:
-        """Away is 503 with nothing changed; what no value explains is ours to mend, and goes on to the gate."""
-        if is_away(error):
-            log.warning("database_away", path=request.url.path, error=type(error).__name__)
-            return render(Unavailable("The database cannot be reached."))
-        if getattr(getattr(error, "orig", None), "sqlstate", None) in NOT_STORABLE:
-            return render(Invalid("A number is too large, or a text holds a character that cannot be stored."))
-        raise error
+        """Away, or a lock that was not to be had, is 503 with nothing changed; anything else is ours to mend."""
+        if not (is_away(error) or may_succeed_again(error)):
+            raise error
+        log.warning("database_unavailable", path=request.url.path, error=type(error).__name__)
+        return render(Unavailable("The database cannot be reached, or is busy with the same thing."))
 
     for kind in (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         app.add_exception_handler(kind, of_the_database)

@@ -1,6 +1,7 @@
 """What the book accepts, without a database."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import accumulate
 from typing import Any
 from uuid import UUID
@@ -13,34 +14,15 @@ from services.catalog import rules
 from services.catalog.tables import Client, OfferedService, Staff, TemplateVersion
 from shared.events.catalog import BusinessChanged, ClientChanged, ServiceChanged, Terms, Tier
 from shared.ids import new_id
+from tests.harness.terms import POST_BILL
+from tests.harness.terms import terms as usual_terms
 
 SERVICE = OfferedService(service_id=new_id(), sequence=1, name="PT", minutes=60, active=True)
 KIM = Staff(staff_id=new_id(), sequence=1, name="Kim", practitioner=True, seller=False, active=True)
 NOON = datetime(2022, 9, 9, 2, 0, tzinfo=UTC)
 
 
-def terms(**changes: Any) -> Terms:
-    usual = {
-        "name": "10 sessions",
-        "billing_mode": "pre_bill",
-        "form": "paid_in_full",
-        "service_ids": [SERVICE.service_id],
-        "practitioner_ids": [KIM.staff_id],
-        "session_count": 10,
-        "price_minor": 50000,
-        "currency": "AUD",
-        "tiers": [],
-        "frequency": None,
-        "instalment_count": None,
-        "rollover": None,
-        "term_weeks": None,
-        "valid_days": None,
-        "late_cancel_hours": 0,
-        "needs_approval": False,
-    }
-    return Terms.model_validate(usual | changes)
-
-
+terms = partial(usual_terms, service_ids=[SERVICE.service_id], practitioner_ids=[KIM.staff_id])
 INSTALMENTS = {"form": "instalments", "price_minor": 110000, "frequency": "fortnightly", "instalment_count": 5}
 RECURRING = {
     "form": "recurring",
@@ -49,13 +31,6 @@ RECURRING = {
     "frequency": "fortnightly",
     "rollover": "reset",
     "term_weeks": 0,
-}
-POST_BILL = {
-    "billing_mode": "post_bill",
-    "form": None,
-    "session_count": None,
-    "price_minor": None,
-    "tiers": [{"at_least": 1, "rate_minor": 6000}, {"at_least": 5, "rate_minor": 5500}],
 }
 FORMS: list[dict[str, Any]] = [{}, INSTALMENTS, RECURRING, POST_BILL]
 

@@ -90,7 +90,7 @@ class Desk:
             assert (await http.put("provider", json=account)).status_code == 200
 
     async def record(self, mandate: str, **changes: Any) -> httpx.Response:
-        body = {"client_id": str(self.payer_id), "provider_mandate": mandate, "account_ending": "78"} | changes
+        body = {"payer_id": str(self.payer_id), "provider_mandate": mandate, "account_ending": "78"} | changes
         async with self.room.http(self.owner) as http:
             return await http.post("mandates", json=body)
 

@@ -44,7 +44,7 @@ async def test_a_mandate_shows_only_the_ending_and_replaces_the_one_before(desk:
     first = (await desk.record(desk.provider.mandate())).json()
     second = await desk.record(desk.provider.mandate(), account_ending="1234")
     assert second.status_code == 201
-    listed = (await desk.get("mandates", client_id=desk.payer_id))["items"]
+    listed = (await desk.get("mandates", payer_id=desk.payer_id))["items"]
     assert [(each["mandate_id"], each["state"]) for each in listed] == [
         (first["mandate_id"], "replaced"),
         (second.json()["mandate_id"], "active"),
@@ -60,7 +60,7 @@ async def test_a_mandate_shows_only_the_ending_and_replaces_the_one_before(desk:
         ("account_ending", "١٢"),
         ("provider_mandate", "082-082 012345678"),
         ("account_number", "012345678"),
-        ("client_id", "Ana"),
+        ("payer_id", "Ana"),
     ],
 )
 async def test_nothing_more_of_an_account_gets_in(desk: Desk, field: str, value: str) -> None:
@@ -71,7 +71,7 @@ async def test_nothing_more_of_an_account_gets_in(desk: Desk, field: str, value:
 
 
 async def test_an_unknown_payer_gets_no_mandate(desk: Desk) -> None:
-    assert (await desk.record("MD123", client_id=str(new_id()))).status_code == 409
+    assert (await desk.record("MD123", payer_id=str(new_id()))).status_code == 409
 
 
 async def test_one_mandate_of_the_provider_belongs_to_one_payer(desk: Desk) -> None:
@@ -90,7 +90,7 @@ async def test_a_client_sees_their_own_mandates_and_records_none(desk: Desk) -> 
     await desk.record(desk.provider.mandate())
     for client_id, count in ((desk.payer_id, 1), (new_id(), 0)):
         async with desk.room.http(desk.room.issuer.client(desk.business_id, client_id)) as http:
-            listed = await http.get("mandates", params={"client_id": str(desk.payer_id)})
+            listed = await http.get("mandates", params={"payer_id": str(desk.payer_id)})
             refused = await http.post("mandates", json={})
         assert len(listed.json()["items"]) == count
         assert refused.status_code == 403
@@ -334,7 +334,7 @@ async def test_facts_that_name_only_the_payment_wait_until_it_is_known(desk: Des
 
 async def counts(desk: Desk) -> tuple[int, int]:
     async with desk.room.inside(desk.business_id) as db:
-        row = await db.execute(text("select (select count(*) from deliveries), (select count(*) from provider_events)"))
+        row = await db.execute(text("select (select count(*) from deliveries), (select count(*) from provider_facts)"))
         deliveries, facts = row.one()
         return deliveries, facts
 
@@ -404,7 +404,7 @@ async def test_another_business_gets_nothing_from_a_callback_about_our_debit(des
         while states != ["parked", "parked"]:
             await asyncio.sleep(0.05)
             async with desk.room.inside(other) as db:
-                states = list(await db.scalars(text("select state from provider_events")))
+                states = list(await db.scalars(text("select state from provider_facts")))
     assert (await desk.debits(wish))[-1]["state"] == "submitted"
     assert await desk.told(debit) == []
     async with desk.room.http(elsewhere.owner) as http:
@@ -442,7 +442,7 @@ async def test_reading_needs_a_permission(desk: Desk) -> None:
             "it is unknown for a day whether the provider has a debit",
         ),
         (
-            "update provider_events set state = 'received', received_at = now() - interval '11 minutes'",
+            "update provider_facts set state = 'received', received_at = now() - interval '11 minutes'",
             "a fact of the provider is not folded",
         ),
     ],

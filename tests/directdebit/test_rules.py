@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.directdebit import rules
-from services.directdebit.tables import (
+from services.directdebit.tables.callbacks import Kind, ProviderFact
+from services.directdebit.tables.debits import (
     Collection,
     Debit,
     DebitCancelled,
@@ -20,9 +21,7 @@ from services.directdebit.tables import (
     DebitItem,
     DebitPutInReview,
     DebitSending,
-    Kind,
     Mandate,
-    ProviderFact,
 )
 from shared.events.directdebit import DebitDeclined, DebitSettled, DebitSubmitted
 from shared.ids import new_id
@@ -32,7 +31,7 @@ INSTALMENT, PAYER = new_id(), new_id()
 
 
 def a_mandate() -> Mandate:
-    return Mandate(mandate_id=new_id(), client_id=PAYER, provider_mandate="MD123", state="active")
+    return Mandate(mandate_id=new_id(), payer_id=PAYER, provider_mandate="MD123", state="active")
 
 
 def a_collection(**changes: Any) -> Collection:

@@ -155,7 +155,7 @@ class Studio:
             behaviour = {"payments": payments} | ({"cause": cause} if cause else {})
             await bank.post(f"/practice/mandates/{provider_mandate}/behaviour", json=behaviour)
         body = {
-            "client_id": client_id or self.ana,
+            "payer_id": client_id or self.ana,
             "provider_mandate": provider_mandate,
             "account_ending": answer.json()["mandates"]["account_number_ending"],
         }

@@ -4,14 +4,15 @@ import ast
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from deploy.local.behaviours import SOURCES, Behaviour, read_behaviours
-from tests.house.sources import ROOT, SERVICES
+from deploy.local.docs import SOURCE
+from tests.house.sources import ROOT, SERVICES, sources
 
 SKIPPED_FOLDERS = {".git", ".venv", ".dev", "__pycache__", "node_modules", ".hypothesis"}
 GENERATED = {"uv.lock"}
@@ -132,6 +133,48 @@ def test_every_gap_has_its_decision() -> None:
     assert re.findall(r"^\| (G-\d\d) \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE) == [f"G-{n:02}" for n in range(1, 11)]
 
 
+# Sources
+
+EXPLAINED = ("docs/behaviours.md", "docs/sources.md")
+
+
+def unexplained(text: str, known: set[str]) -> Iterator[str]:
+    """The sources that a text names and no page explains."""
+    yield from sorted(set(SOURCE.findall(text)) - known)
+    yield from (
+        f"{number}, no decision of ours" for number in re.findall(r"\bdecisions? \d{1,3}\b", text, re.IGNORECASE)
+    )
+    cited = re.findall(r"decisions/(\d{4})(?![\d-])", text)
+    yield from (f"decisions/{number}" for number in cited if not any(name.startswith(number) for name in decisions()))
+
+
+def explained() -> list[str]:
+    return [row for page in EXPLAINED for row in re.findall(rf"^\| ({SOURCE.pattern}) \|", pages()[page], re.MULTILINE)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["so (R-98).", "so (PB-15, EZ-99)", "V-" + "77.", "as decision" + " 12 says", "see docs/decisions/0" + "999."],
+)
+def test_the_check_of_sources_can_fail(text: str) -> None:
+    assert len(list(unexplained(text, {"PB-15"}))) == 1
+    assert not list(unexplained("PB-15, docs/decisions/0001, decisions, the decision of 2022", {"PB-15"}))
+
+
+def test_every_source_that_is_named_is_explained() -> None:
+    known = set(explained())
+    judged = {path: text for path, text in texts().items() if not path.startswith("tests/house/")}
+    assert [f"{path}: {found}" for path, text in judged.items() for found in unexplained(text, known)] == []
+
+
+def test_every_source_is_explained_once_and_named_somewhere() -> None:
+    rows = Counter(explained())
+    assert [row for row, times in rows.items() if times > 1] == []
+    elsewhere = "".join(text for path, text in texts().items() if path not in EXPLAINED)
+    ours = re.findall(r"^\| ([RV]-\d+) \|", pages()["docs/sources.md"], re.MULTILINE)
+    assert sorted(set(ours) - set(SOURCE.findall(elsewhere))) == []
+
+
 # Decisions
 
 HEADINGS = ["Context", "Decision", "Consequences", "Enforced by"]
@@ -200,10 +243,53 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert {path: links for path, links in dead.items() if links} == {}
 
 
+# The glossary
+
+
+def terms(page: str) -> list[tuple[str, str]]:
+    """Each term of a glossary, with its last column."""
+    return re.findall(r"^\| ([A-Z][^|]+) \| [^|]+ \| (.+) \|$", page, re.MULTILINE)
+
+
+def names_in(text: str) -> Iterator[str]:
+    """The names that a module uses, and the words of its strings, such as SQL; comments and docstrings are left out."""
+    tree = ast.parse(text)
+    talk = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in talk:
+            yield from re.findall(r"\w+", node.value)
+        yield from (str(getattr(node, field)) for field in ("id", "attr", "arg", "name") if hasattr(node, field))
+
+
+def made_up(page: str, code: Iterable[str]) -> list[str]:
+    """The names of a glossary that the code does not have."""
+    known = {name for text in code for name in names_in(text)}
+    return [
+        f"{term}: {name}"
+        for term, names in terms(page)
+        for name in re.findall(r"`([^`]+)`", names)
+        if name not in known
+    ]
+
+
+def test_the_check_of_names_can_fail() -> None:
+    page = "| Lot | Sessions. | `Lot`, `lot_id`, `lots` |\n| Hold | One session. | `Hold`, `held` |\n"
+    code = ["class Hold:\n    'Of a Lot.'\n    state: Literal['held']", "x = 'select lot_id'  # lots"]
+    assert made_up(page, code) == ["Lot: Lot", "Lot: lots"]
+
+
+def test_the_glossary_names_what_the_code_has() -> None:
+    built = pages()["docs/glossary.md"].partition("# Not built yet")[0]
+    assert made_up(built, sources("services", "shared").values()) == []
+
+
 def test_the_glossary_gives_each_word_one_meaning() -> None:
-    rows = re.findall(r"^\| ([A-Z][^|]+) \| [^|]+ \| .+ \|$", pages()["docs/glossary.md"], re.MULTILINE)
+    rows = terms(pages()["docs/glossary.md"])
     assert len(rows) > 80
-    assert [word for word, times in Counter(row.lower() for row in rows).items() if times > 1] == []
+    assert [word for word, times in Counter(term.lower() for term, _ in rows).items() if times > 1] == []
+
+
+# The style guide
 
 
 def test_the_examples_of_the_style_guide_are_python() -> None:

@@ -6,39 +6,6 @@ from uuid import UUID
 from shared.ids import new_id
 
 
-def sold(client_id: UUID, **terms: Any) -> dict[str, Any]:
-    usual = {
-        "name": "10 sessions",
-        "billing_mode": "pre_bill",
-        "form": "paid_in_full",
-        "service_ids": [new_id()],
-        "practitioner_ids": [],
-        "session_count": 10,
-        "price_minor": 50000,
-        "currency": "AUD",
-        "tiers": [],
-        "frequency": None,
-        "instalment_count": None,
-        "rollover": None,
-        "term_weeks": None,
-        "valid_days": None,
-        "late_cancel_hours": 0,
-        "needs_approval": False,
-    }
-    return {
-        "package_id": new_id(),
-        "client_id": client_id,
-        "payer_id": client_id,
-        "template_id": new_id(),
-        "template_version": 1,
-        "terms": usual | terms,
-        "start_date": "2022-09-09",
-        "first_due_date": "2022-09-13",
-        "auto_pay": True,
-        "sold_by": None,
-    }
-
-
 def confirmed(client_id: UUID, **changes: Any) -> dict[str, Any]:
     usual = {
         "booking_id": new_id(),

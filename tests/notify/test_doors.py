@@ -12,7 +12,6 @@ from shared import failpoints
 from shared.events import Event
 from shared.events.billing import CollectionFailed, InvoiceIssued
 from shared.events.booking import BookingCancelled, BookingConfirmed
-from shared.events.packages import PackageSold
 from shared.ids import new_id
 from tests.notify.conftest import Post
 from tests.notify.letters import cancelled, confirmed, failed, invoiced, sold
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.servers
 
 def news(post: Post) -> list[Event]:
     return [
-        PackageSold.model_validate(sold(post.client_id)),
+        sold(post.client_id),
         BookingConfirmed.model_validate(confirmed(post.client_id)),
         BookingCancelled.model_validate(cancelled(post.client_id)),
         InvoiceIssued.model_validate(invoiced(post.client_id)),
@@ -58,7 +57,7 @@ async def test_the_mail_is_the_message_that_is_kept(post: Post) -> None:
 
 async def test_news_about_somebody_not_yet_known_waits(post: Post) -> None:
     client_id = new_id()
-    event = PackageSold.model_validate(sold(client_id))
+    event = sold(client_id)
     await post.hear(event)
     assert await post.messages() == []
     await post.hear(post.ana(post.address, client_id=client_id))
@@ -96,7 +95,7 @@ async def test_a_mail_handed_over_before_a_crash_comes_again_under_the_same_id(
             raise RuntimeError(crashes.pop())
 
     monkeypatch.setattr(failpoints, "hit", crash)
-    await post.hear(PackageSold.model_validate(sold(post.client_id)))
+    await post.hear(sold(post.client_id))
     (message,) = await post.settled()
     assert message["state"] == "sent"
     assert [mail.message_id for mail in post.mail()] == [f"<{message['message_id']}@notify.punchcard>"] * 2
@@ -118,7 +117,7 @@ async def test_an_undeliverable_message_is_failed_and_a_passing_trouble_is_not(
         await deliver(channel, message)
 
     monkeypatch.setattr(Email, "send", refuse)
-    await post.hear(PackageSold.model_validate(sold(post.client_id)))
+    await post.hear(sold(post.client_id))
     (message,) = await post.settled()
     assert message["state"] == ("failed" if final else "sent")
     assert message["reason"] == ("the address was refused: [550]" if final else None)
@@ -169,7 +168,7 @@ async def test_another_business_sees_nothing(post: Post) -> None:
     ],
 )
 async def test_an_invariant_turns_red(post: Post, spoil: str, invariant: str) -> None:
-    await post.hear(PackageSold.model_validate(sold(post.client_id)))
+    await post.hear(sold(post.client_id))
     await post.settled()
     async with post.room.inside(post.business_id) as db:
         await db.execute(text(spoil))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from services.notify import rules
 from shared.events.billing import CollectionFailed, InvoiceIssued
 from shared.events.booking import BookingCancelled, BookingConfirmed
-from shared.events.packages import PackageSold
 from shared.ids import new_id
 from tests.notify.letters import cancelled, confirmed, failed, invoiced, sold
 
@@ -65,7 +64,7 @@ def test_a_time_is_that_of_the_business() -> None:
     ],
 )
 def test_a_purchase_says_what_it_holds_and_costs(changes: dict[str, Any], says: str) -> None:
-    letter = rules.purchase_confirmed(PackageSold.model_validate(sold(new_id(), **changes)), **NAMES)
+    letter = rules.purchase_confirmed(sold(new_id(), **changes), **NAMES)
     assert letter.subject == "Your package: 10 sessions"
     assert letter.body.startswith("Hello Ana,\n\n")
     assert says in letter.body
@@ -74,7 +73,7 @@ def test_a_purchase_says_what_it_holds_and_costs(changes: dict[str, Any], says: 
 
 
 def test_a_subject_is_one_line_whatever_the_name_of_a_package() -> None:
-    event = PackageSold.model_validate(sold(new_id(), name="10\r\nBcc: all@x.example\n sessions"))
+    event = sold(new_id(), name="10\r\nBcc: all@x.example\n sessions")
     assert rules.purchase_confirmed(event, **NAMES).subject == "Your package: 10 Bcc: all@x.example sessions"
 
 

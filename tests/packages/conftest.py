@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,46 +10,18 @@ import pytest
 
 from services.packages.main import service
 from shared.events.booking import HoldRequested
-from shared.events.catalog import ClientChanged, StaffChanged, TemplatePublished, Terms
+from shared.events.catalog import ClientChanged, StaffChanged, TemplatePublished
 from shared.ids import new_id
 from tests.conftest import Rooms
 from tests.harness.room import Room
+from tests.harness.terms import terms as usual_terms
 
 NOW = datetime(2022, 9, 9, 0, 0, tzinfo=UTC)
 TODAY = date(2022, 9, 9)
 
 
-def terms(**changes: Any) -> Terms:
-    """V-01: ten sessions for $500, paid in full."""
-    usual: dict[str, Any] = {
-        "name": "10 sessions",
-        "billing_mode": "pre_bill",
-        "form": "paid_in_full",
-        "service_ids": [SERVICE],
-        "practitioner_ids": [],
-        "session_count": 10,
-        "price_minor": 50000,
-        "currency": "AUD",
-        "tiers": [],
-        "frequency": None,
-        "instalment_count": None,
-        "rollover": None,
-        "term_weeks": None,
-        "valid_days": None,
-        "late_cancel_hours": 0,
-        "needs_approval": False,
-    }
-    return Terms.model_validate(usual | changes)
-
-
 SERVICE = new_id()
-POST_BILL = {
-    "billing_mode": "post_bill",
-    "form": None,
-    "session_count": None,
-    "price_minor": None,
-    "tiers": [{"at_least": 1, "rate_minor": 6000}, {"at_least": 5, "rate_minor": 5500}],
-}
+terms = partial(usual_terms, service_ids=[SERVICE])
 
 
 @dataclass

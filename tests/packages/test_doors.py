@@ -16,7 +16,8 @@ from shared.events.catalog import StaffChanged
 from shared.events.packages import HoldRefused, PackageClosed, PackageSold, SessionHeld
 from shared.ids import new_id
 from tests.harness.room import envelope
-from tests.packages.conftest import NOW, POST_BILL, TODAY, Shop
+from tests.harness.terms import POST_BILL
+from tests.packages.conftest import NOW, TODAY, Shop
 
 pytestmark = pytest.mark.servers
 
@@ -29,6 +30,7 @@ def cancelled(ask: HoldRequested, *, sequence: int = 3, returns: bool = True) ->
         by="client:x",
         reason=None,
         returns_session=returns,
+        had_session=True,
         session_date=ask.session_date,
     )
 
@@ -119,7 +121,8 @@ async def test_an_event_delivered_again_changes_nothing(shop: Shop) -> None:
 
 async def test_a_hundred_clients_want_the_last_session_and_one_gets_it(shop: Shop) -> None:
     package = await shop.sell(session_count=1)
-    await asyncio.gather(*(shop.hear(shop.ask(package)) for _ in range(100)))
+    asks = [shop.ask(package) for _ in range(100)]
+    await asyncio.gather(*(shop.hear(*asks[replica::8]) for replica in range(8)))
     assert balance(await shop.show(package)) == (0, 1, 0)
     assert len(await shop.room.facts(shop.business_id, SessionHeld)) == 1
     refusals = await shop.room.facts(shop.business_id, HoldRefused)
@@ -226,3 +229,19 @@ async def test_row_level_security_hides_a_package_from_another_business(shop: Sh
             assert (await http.post(f"packages/{package['package_id']}/{verb}", json=body)).status_code == 404
     async with shop.room.running.database.transaction() as db:
         assert (await db.execute(text("select count(*) from packages"))).scalar() == 0
+
+
+async def test_two_bookings_at_once_without_a_package_take_two_packages(shop: Shop) -> None:
+    """Neither is refused while another package of the client has a session."""
+    template_id = await shop.template(session_count=1)
+    packages = [await shop.sell(template_id) for _ in range(4)]
+    await asyncio.gather(*(shop.hear(shop.ask(packages[0], package_id=None)) for _ in range(4)))
+    assert [balance(await shop.show(package)) for package in packages] == [(0, 1, 0)] * 4
+
+
+async def test_an_expiry_date_is_deleted(shop: Shop) -> None:
+    package = await shop.sell(await shop.template(valid_days=30))
+    assert package["expiry_date"] == "2022-10-08"
+    async with shop.room.http(shop.owner) as http:
+        path = f"packages/{package['package_id']}/expiry"
+        assert (await http.post(path, json={"expiry_date": None})).json()["expiry_date"] is None

@@ -11,7 +11,8 @@ from services.packages import rules
 from services.packages.tables import Hold, Package, Template
 from shared.events.booking import HoldRequested
 from shared.ids import new_id
-from tests.packages.conftest import POST_BILL, SERVICE, terms
+from tests.harness.terms import POST_BILL
+from tests.packages.conftest import SERVICE, terms
 
 TODAY = date(2022, 9, 9)
 NOW = datetime(2022, 9, 9, tzinfo=UTC)
@@ -102,8 +103,8 @@ def test_without_a_package_the_one_that_ends_first_is_chosen_then_the_oldest() -
     oldest, newer = package(), package()
     soon = package(expiry_date=TODAY + timedelta(days=9))
     empty = package(expiry_date=TODAY, consumed=10)
-    assert rules.choose([newer, empty, soon, oldest], ask(), today=TODAY) == soon.package_id
-    assert rules.choose([newer, oldest], ask(), today=TODAY) == oldest.package_id
+    assert rules.choose([newer, empty, soon, oldest], ask(), today=TODAY) is soon
+    assert rules.choose([newer, oldest], ask(), today=TODAY) is oldest
     assert rules.choose([empty], ask(), today=TODAY) is None
 
 
@@ -176,3 +177,19 @@ def test_a_package_is_closed_once() -> None:
     row.apply(rules.close(row, [], closure_id=new_id(), now=NOW))
     with pytest.raises(rules.NotActive):
         rules.close(row, [], closure_id=new_id(), now=NOW)
+
+
+def test_staff_book_from_a_package_that_still_runs_before_an_expired_one() -> None:
+    expired, running = package(expiry_date=TODAY - timedelta(days=1)), package()
+    assert rules.choose([expired, running], ask(by_staff=True), today=TODAY) is running
+    assert rules.choose([expired], ask(by_staff=True), today=TODAY) is expired
+
+
+def test_an_expiry_date_is_moved_or_deleted_while_the_package_runs() -> None:
+    row = package(terms=terms(valid_days=30), expiry_date=TODAY + timedelta(days=29))
+    row.apply(rules.move_expiry(row, expiry_date=None))
+    assert row.expiry_date is None
+    with pytest.raises(rules.NotForSale):
+        rules.move_expiry(row, expiry_date=TODAY - timedelta(days=1))
+    with pytest.raises(rules.NotActive):
+        rules.move_expiry(package(state="closed"), expiry_date=None)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from io import StringIO
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -46,10 +47,10 @@ async def http(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
-    document: dict[str, object] = answer.json()
+    document: dict[str, Any] = answer.json()
     assert document["type"] == f"urn:punchcard:problem:{code}"
     assert document["status"] == status
     assert document["title"]
@@ -110,7 +111,8 @@ async def test_a_body_where_none_is_wanted_is_no_trouble_of_ours(desk: Desk, htt
 
 async def test_a_text_that_cannot_be_stored_is_refused(desk: Desk, http: httpx.AsyncClient) -> None:
     booking_id = (await http.post("bookings", json=desk.order)).json()["booking_id"]
-    problem(await http.post(f"bookings/{booking_id}/cancel", json={"reason": "no \0"}), 422, "invalid")
+    answer = await http.post(f"bookings/{booking_id}/cancel", json={"reason": "no \0"})
+    assert [error["field"] for error in problem(answer, 422, "invalid")["errors"]] == ["reason"]
 
 
 async def test_what_is_not_there_is_a_problem_too(http: httpx.AsyncClient) -> None:

@@ -1,7 +1,6 @@
 """`./dev demo`: two and a half weeks of a studio's business, lived over HTTP, and proven at the end."""
 
 import asyncio
-import os
 import sys
 import time
 from pathlib import Path
@@ -20,7 +19,8 @@ from deploy.local.demo.shapes import Books
 from deploy.local.demo.summary import conclude
 from deploy.local.observer import Observer
 from deploy.local.servers import ROOT
-from deploy.local.up import STATE, Embedded, State, Up, addresses, current_business, running
+from deploy.local.state import STATE, State, current_business, from_caller
+from deploy.local.up import Embedded, Up, addresses, running
 from shared.ids import new_id
 
 BOOKS = ROOT / "deploy" / "demo"
@@ -34,14 +34,15 @@ def demo(
     state: State = STATE,
 ) -> None:
     """Live through the days that the input files describe, and show that every session and cent is accounted for."""
-    console = _console()
+    console, state = _console(), from_caller(state)
     try:
-        wrong = _demo(console, _folder(books), state, embedded=embedded, stay=stay)
+        wrong = _demo(console, from_caller(books), state, embedded=embedded, stay=stay)
     except BadBooks as bad:
         typer.echo(f"dev: {bad}", err=True)
         raise typer.Exit(2) from None
     except (Unexpected, AssertionError) as trouble:
-        typer.echo(f"dev: the demo cannot go on: {trouble}\ndev: the services' logs are in {state / 'logs'}", err=True)
+        typer.echo(f"dev: the demo cannot go on: {trouble}", err=True)
+        typer.echo(f"dev: the services' logs are in {state / 'logs'}; remove {state} to start afresh", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         console.print("Stopped.")
@@ -102,18 +103,10 @@ def _verdict(console: Console, wrong: list[str], *, starting: float, living: flo
 
 
 def _where_next(console: Console, made: Up, folder: Path, *, stay: bool) -> None:
-    if stay:
-        lines = addresses(made)
-    else:
-        lines = [
-            (
-                "look around",
-                "./dev demo --stay, or ./dev up with the data of this run: API pages, mails, the bank's log",
-            ),
-            ("own input", f"copy {_short(folder)}, change it, ./dev demo --input your-folder"),
-            ("mails", str(_short(made.state / "mail"))),
-        ]
+    look_around = "./dev demo --stay, or ./dev up with the data of this run: API pages, mails, the bank's log"
+    lines = addresses(made) if stay else [("look around", look_around), ("mails", str(_short(made.state / "mail")))]
     lines += [
+        ("own input", f"copy {_short(folder)}, change it, ./dev demo --input your-folder"),
         ("rules", "docs/rules.md: every rule with its source and its line"),
         ("events", "docs/events.md: who tells what, and who hears it"),
         ("API", "docs/openapi.json"),
@@ -129,14 +122,8 @@ def _short(path: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
-def _folder(given: Path) -> Path:
-    """The folder as the caller meant it: `./dev` itself works in the project's folder, and OLDPWD is the caller's."""
-    from_caller = Path(os.environ.get("OLDPWD", "."), given)
-    return (from_caller if from_caller.is_dir() else given).resolve()
-
-
 def _console() -> Console:
-    """Where no terminal is, lines are long and plain, and nothing that cannot be written stops us."""
+    """Where no terminal is, lines are long, and nothing that cannot be written stops us."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     return Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, no_color=True)

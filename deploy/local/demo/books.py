@@ -36,6 +36,10 @@ class Sheet(Generic[R]):
 
 def read_books(folder: Path) -> Books:
     """The books of a folder. Raises BadBooks with everything that has to be put right."""
+    if not folder.is_dir():
+        raise BadBooks(
+            folder, [Problem(Place(str(folder)), None, "is no folder; copy deploy/demo and change its files")]
+        )
     sheets: dict[str, Sheet[Any]] = {
         "staff": _csv(folder / "staff.csv", shapes.StaffMember),
         "services": _csv(folder / "services.csv", shapes.OfferedService),
@@ -90,6 +94,7 @@ def _csv(path: Path, kind: type[R]) -> Sheet[R]:
         values = [cell.strip() for cell in cells]
         where = Place(path.name, reader.line_num)
         if len(values) > len(header):
+            sheet.raw.append(dict(zip(header, values, strict=False)))
             why = f"has {len(values)} cells for {len(header)} columns; put quotes around a text with a comma in it"
             sheet.problems.append(Problem(where, None, why))
         elif any(values):

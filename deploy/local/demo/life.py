@@ -115,24 +115,31 @@ class Life:
 
     async def _morning(self, day: date) -> None:
         """People sign, buy, call off and book."""
+        mandates = [row for row in self.books.mandates if row.signed_on == day]
+        sales = [row for row in self.books.sales if row.sold_on == day]
+        booked = [row for row in self.books.bookings if row.booked_on == day]
+        called_off = [row for row in self.books.bookings if row.cancelled_on == day]
+        if not (mandates or sales or booked or called_off):
+            return
         self._now_is(day, "morning")
         await self._clock(day, OPENS)
-        await self._all(self._sign, (row for row in self.books.mandates if row.signed_on == day))
-        await self._all(self._sell, (row for row in self.books.sales if row.sold_on == day))
-        await self._all(self._cancel, (row for row in self.books.bookings if row.cancelled_on == day != row.booked_on))
-        for together in rounds([row for row in self.books.bookings if row.booked_on == day]):
+        await self._all(self._sign, mandates)
+        await self._all(self._sell, sales)
+        await self._all(self._cancel, [row for row in called_off if row.booked_on < day])
+        for together in rounds(booked):
             await self._all(self._book, together)
         await self._quiet()
-        same_day = [row for row in self.books.bookings if row.cancelled_on == day == row.booked_on]
-        await self._all(self._cancel, same_day)
+        await self._all(self._cancel, [row for row in called_off if row.booked_on == day])
 
     async def _evening(self, day: date) -> None:
         """Staff say who came, and close what is to be closed."""
-        self._now_is(day, "evening")
-        held = [row for row in self.books.bookings if row.starts_at.date() == day]
+        past = [row for row in self.books.bookings if row.starts_at.date() == day]
+        known = [row for row in past if row.outcome in ("attended", "no_show")]
         closing = [row for row in self.books.sales if row.close_on == day]
-        await self._clock(day, CLOSES)
-        await self._all(self._attend, (row for row in held if row.outcome in ("attended", "no_show")))
+        if known or closing:
+            self._now_is(day, "evening")
+            await self._clock(day, CLOSES)
+            await self._all(self._attend, known)
         if closing:
             await self._quiet()
             await self._all(self._close, closing)
@@ -148,12 +155,12 @@ class Life:
         signed = await self.doors.mandate(row.client, self.books.business.currency, behaviour)
         self.mandates.append(signed["id"])
         body = {
-            "client_id": self.ids.clients[row.client],
+            "payer_id": self.ids.clients[row.client],
             "provider_mandate": signed["id"],
             "account_ending": signed["account_number_ending"],
         }
         await self.doors.make("POST", "/directdebit/v1/mandates", body, act=f"{row.place}, sign")
-        self._did("mandates signed")
+        self._did("signed")
 
     async def _sell(self, row: Sale) -> None:
         order = {
@@ -168,7 +175,7 @@ class Life:
         made = await self._ask(row, "sell", "/packages/v1/packages", order)
         if made is not None:
             self.ids.packages[row.package] = made["package_id"]
-            self._did("packages sold")
+            self._did("sold")
 
     async def _book(self, row: Booking) -> None:
         if row.package and row.package not in self.ids.packages:

@@ -79,11 +79,12 @@ async def look(life: Life) -> Seen:
     invoices = await asyncio.gather(
         *(doors.make("GET", f"/billing/v1/invoices/{invoice['invoice_id']}") for invoice in issued)
     )
+    order = [life.ids.packages.get(sale.package) for sale in life.books.sales]
     ours = {message["message_id"] for message in messages}
     arrived = [mail.message_id.strip("<>").partition("@")[0] for mail in doors.system.mail.messages]
     return Seen(
-        names={client_id: name for name, client_id in life.ids.clients.items()},
-        packages=packages,
+        names={life.ids.clients[client.name]: client.name for client in life.books.clients},
+        packages=sorted(packages, key=lambda package: order.index(package["package_id"])),
         bookings=bookings,
         history=[entry for ledger in ledgers for entry in ledger],
         invoices=invoices,

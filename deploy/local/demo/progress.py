@@ -9,6 +9,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+SAID = {"signed": "mandate{} signed", "sold": "package{} sold"}
+"""What is not clear from the verb alone."""
+
 
 class Diary:
     """Hears what happens, and shows it."""
@@ -37,7 +40,9 @@ class Diary:
 
     def tell(self, day: date, part: str, done: Counter[str]) -> None:
         """It is this part of this day, and so much has happened on it."""
-        says = ", ".join(f"{number} {what}" for what, number in done.items())
+        says = ", ".join(
+            f"{number} {SAID.get(what, what).format('' if number == 1 else 's')}" for what, number in done.items()
+        )
         if part == "over":
             self._console.print(f"  {day:%a} {day.day:>2} {day:%b}   {says or 'nothing'}", highlight=False)
         steps = 3 * self._days.index(day) + {"evening": 1, "over": 3}.get(part, 0)

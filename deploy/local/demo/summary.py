@@ -1,11 +1,12 @@
 """The page that the demo ends with: who has what, the four flows in numbers, all books side by side."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,15 +20,21 @@ KINDS = {
     "invoice_issued": "invoices",
     "collection_failed": "failed debits",
 }
+PLAIN = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
+"""Lines under the head and over the foot, where no terminal is."""
 STATES = {"settled": "settled", "submitted": "in flight", "declined": "declined"}
 
 
 def conclude(console: Console, books: Books, seen: Seen) -> list[str]:
     """Print the page; return what is wrong, if anything: invariants broken, books that do not say the same."""
     first, last = books.days[0], books.days[-1]
-    title = f"{books.business.name}, {first.day} {first:%B} to {last.day} {last:%B %Y}, in {books.business.currency}"
-    _section(console, title, _packages(console, seen))
-    _section(console, "The four flows", *_flows(seen))
+    since = f"{first.day}" if (first.year, first.month) == (last.year, last.month) else f"{first.day} {first:%B %Y}"
+    title = f"{books.business.name}, {since} to {last.day} {last:%B %Y}, amounts in {books.business.currency}"
+    console.print()
+    console.rule(Text(title, style="bold"), characters="-")
+    _section(console, "Sessions", _sessions(console, seen))
+    _section(console, "Money", _money(console, seen))
+    _section(console, "The four flows", _flows(seen))
     _section(console, "The bank's own log beside directdebit's", _bank(console, seen))
     checked = ties(seen)
     _section(console, "All books side by side", *map(_tie, checked))
@@ -55,47 +62,41 @@ def _section(console: Console, title: str, *content: Table | Text | str) -> None
     console.print()
     console.print(Text(title, style="bold"))
     for part in content:
-        console.print(part if isinstance(part, Table) else Text("  ") + (Text(part) if isinstance(part, str) else part))
+        console.print(Padding(Text(part) if isinstance(part, str) else part, (0, 0, 0, 2), expand=False))
 
 
 def _table(console: Console, *columns: str, texts: int) -> Table:
     """A table whose first columns are texts, and the rest numbers; of plain characters where no terminal is."""
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else box.ASCII2, show_footer=True, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else PLAIN, pad_edge=False, show_edge=False)
     for number, name in enumerate(columns):
         table.add_column(name, justify="left" if number < texts else "right", no_wrap=number >= texts)
     return table
 
 
-def _fill(table: Table, amounts: Iterable[int]) -> None:
-    """The sums at the foot of the last columns."""
-    sums = list(amounts)
-    for column, amount in zip(table.columns[-len(sums) :], sums, strict=True):
-        column.footer = money(amount)
-
-
 # Who has what
 
 
-def _packages(console: Console, seen: Seen) -> Table:
-    """A row per package, by client. Invoiced is paid, on its way, owing or not due yet."""
-    table = _table(
-        console,
-        *("client", "package", "bought", "used", "held", "left"),
-        *("invoiced", "paid", "in flight", "owing", "not due"),
-        texts=2,
-    )
-    sums = Counter[int]()
+def _sessions(console: Console, seen: Seen) -> Table:
+    """A row per package, by client."""
+    table = _table(console, "client", "package", "bought", "used", "held", "left", texts=2)
     for client_id, name in seen.names.items():
         for number, package in enumerate(p for p in seen.packages if p["client_id"] == client_id):
-            amounts = _standing([i for i in seen.invoices if i["package_id"] == package["package_id"]])
-            sums.update(dict(enumerate(amounts)))
             table.add_row(
                 name if number == 0 else "",
                 package["name"] + (", closed" if package["state"] == "closed" else ""),
                 *(str(package[count]) for count in ("purchased", "consumed", "held", "available")),
-                *(money(amount) if amount else "" for amount in amounts),
             )
-    _fill(table, (sums[number] for number in range(5)))
+    return table
+
+
+def _money(console: Console, seen: Seen) -> Table:
+    """A row per payer: what was invoiced is paid, on its way, owing or not due yet."""
+    table = _table(console, "client", "invoiced", "paid", "in flight", "owing", "not due", texts=1)
+    for client_id, name in seen.names.items():
+        standing = _standing([invoice for invoice in seen.invoices if invoice["payer_id"] == client_id])
+        table.add_row(name, *(money(amount) if amount else "" for amount in standing))
+    table.add_section()
+    table.add_row("all", *map(money, _standing(seen.invoices)), style="bold")
     return table
 
 
@@ -111,41 +112,35 @@ def _standing(invoices: Sequence[Mapping[str, Any]]) -> tuple[int, int, int, int
 # What happened
 
 
-def _flows(seen: Seen) -> list[Text]:
+def _flows(seen: Seen) -> Table:
     states = Counter(booking["state"] for booking in seen.bookings)
     kinds = Counter(entry["kind"] for entry in seen.history)
     closed = in_state([p for p in seen.packages if p["billing_mode"] == "post_bill"], "closed")
-    lines = [(i["number"], line) for i in seen.invoices for line in i["lines"] if line["booking_id"]]
-    late, missed = states["late_cancelled"], states["no_show"]
-    collected, flying, declined = (in_state(seen.debits, state) for state in STATES)
+    bills = [invoice for invoice in seen.invoices if any(line["booking_id"] for line in invoice["lines"])]
+    late = states["late_cancelled"]
+    settled, flying, declined = (in_state(seen.debits, state) for state in STATES)
     told = Counter(m["recipient"] == "business" for m in seen.messages if _kind(m) == "collection_failed")
-    return [
-        _flow(
-            1,
-            f"{counted(states['cancelled'] + late, 'booking')} cancelled: {counted(kinds['returned'], 'session')}"
-            f" back in the package, {late} too late and used, like {states['attended']} attended and {missed} missed",
-        ),
-        _flow(
-            2,
-            f"{counted(len(closed), 'post-bill package')} closed: {counted(len(lines), 'session')} used, a line each on"
-            f" {counted(len({number for number, _ in lines}), 'invoice')},"
-            f" {money(sum(line['amount_minor'] for _, line in lines))}",
-        ),
-        _flow(
-            3,
-            f"{counted(len(seen.payments), 'debit')} sent for what was due: {len(collected)} settled,"
-            f" {money(total(collected, 'amount_minor'))} collected; {len(flying)} under way",
-        ),
-        _flow(
-            4,
-            f"{len(declined)} declined ({_causes(declined)}): {money(total(declined, 'amount_minor'))} owed again;"
-            f" {told[False]} mails to clients, {told[True]} to the desk",
-        ),
-    ]
+    flows = (
+        f"{counted(states['cancelled'] + late, 'booking')} cancelled: {counted(kinds['returned'], 'session')} back in"
+        f" their packages; {late} came too late, and counted as used\n"
+        f"{counted(len(closed), 'post-bill package')} closed: {counted(sum(len(i['lines']) for i in bills), 'session')}"
+        f" used, a line each on {counted(len(bills), 'invoice')}, {money(total(bills, 'total_minor'))}\n"
+        f"{counted(len(seen.payments), 'debit')} sent for what was due: {len(settled)} settled, {_sum(settled)};"
+        f" {len(flying)} still under way, {_sum(flying)}\n"
+        f"{len(declined)} declined ({_causes(declined)}): {_sum(declined)} owed again;"
+        f" {counted(told[False], 'mail')} to clients, {told[True]} to the desk"
+    )
+    grid = Table.grid(padding=(0, 0, 0, 2))
+    for number, flow in enumerate(flows.splitlines(), start=1):
+        grid.add_row(Text(str(number), style="cyan"), flow)
+    if expected := [refusal.reason for refusal in seen.refusals if refusal.expected]:
+        reasons = "; ".join(f"{reason[0].lower()}{reason[1:]}" for reason in dict.fromkeys(expected))
+        grid.add_row("", f"{counted(len(expected), 'booking')} refused, as the files expect: {reasons}")
+    return grid
 
 
-def _flow(number: int, says: str) -> Text:
-    return Text(f"{number}  ", style="cyan") + Text(says)
+def _sum(debits: Items) -> str:
+    return money(total(debits, "amount_minor"))
 
 
 def _causes(declined: Items) -> str:
@@ -156,7 +151,6 @@ def _causes(declined: Items) -> str:
 def _bank(console: Console, seen: Seen) -> Table:
     """The two logs, state by state; they share nothing but the payments themselves."""
     table = _table(console, "", "directdebit: debits", "amount", "bank: payments", "amount", "", texts=1)
-    table.show_footer = False
     for state, says in STATES.items():
         ours = in_state(seen.debits, state)
         theirs = in_state(seen.payments, *AT_THE_BANK[state], field="status")
@@ -171,7 +165,7 @@ def _mark(good: bool) -> Text:
 
 
 def _tie(tie: Tie) -> Text:
-    return _mark(tie.holds) + Text(f"  {tie.what:<27}{_views(tie)}")
+    return Text.assemble(_mark(tie.holds), f"  {tie.what:<27}{_views(tie)}")
 
 
 def _views(tie: Tie) -> str:

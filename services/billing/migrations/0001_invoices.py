@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.migrations import secure
+from shared.migrations import append_only, secure
 
 revision = "billing_0001"
 down_revision = None
@@ -191,13 +191,4 @@ def _journal() -> None:
         "create constraint trigger entry_balances after insert on postings deferrable initially deferred"
         " for each row execute function entry_balances()"
     )
-    op.execute(
-        "create function journal_stands() returns trigger language plpgsql as $$"
-        " begin raise integrity_constraint_violation using message = 'the journal is never changed',"
-        "  constraint = 'journal_stands'; end $$"
-    )
-    for table in ("journal_entries", "postings"):
-        op.execute(
-            f"create trigger journal_stands before update or delete on {table}"
-            " for each row execute function journal_stands()"
-        )
+    append_only("journal_entries", "postings")

@@ -2,7 +2,7 @@
 
 from sqlalchemy import func, select
 
-from services.directdebit.tables import Debit, DebitFact, DebitPutInReview
+from services.directdebit.tables.debits import Debit, DebitFact, DebitPutInReview
 from shared.database import Db
 from shared.events import Event
 from shared.log import log

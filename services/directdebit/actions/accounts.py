@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.directdebit.bank import Account
 from services.directdebit.rules import NoProvider
-from services.directdebit.tables import ProviderAccount
+from services.directdebit.tables.debits import ProviderAccount
 from shared.database import Db
 from shared.sealed import Seal
 

@@ -10,17 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from services.directdebit import rules
 from services.directdebit.actions import alone, become
 from services.directdebit.bank import Heard
-from services.directdebit.tables import (
-    Debit,
-    DebitIdentified,
-    DebitItem,
-    Delivery,
-    Folded,
-    Mandate,
-    MandateEnded,
-    Parked,
-    ProviderFact,
-)
+from services.directdebit.tables.callbacks import Delivery, Folded, Parked, ProviderFact
+from services.directdebit.tables.debits import Debit, DebitIdentified, DebitItem, Mandate, MandateEnded
 from shared.database import Db
 from shared.errors import NotFound
 from shared.ids import new_id

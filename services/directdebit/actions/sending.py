@@ -1,7 +1,7 @@
 """Sending a debit: written down first, sent under one key, and concluded by what the provider answers."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -9,17 +9,19 @@ from sqlalchemy import select
 from services.directdebit import rules
 from services.directdebit.actions import alone, become
 from services.directdebit.bank import Accepted, Bank, Payment, Refused, Unknown
-from services.directdebit.tables import UNSENT, Debit, DebitCancelled, DebitSending, Mandate, ProviderFact
+from services.directdebit.tables.callbacks import ProviderFact
+from services.directdebit.tables.debits import UNSENT, Debit, DebitCancelled, DebitSending, Mandate
 from shared.database import Db
 from shared.work import schedule
 
 
 @dataclass(frozen=True)
 class Sending:
-    """A debit that is written down and may be sent: for the first time, or again after this long."""
+    """A debit that is written down and may be sent: for the first time, or again so long after the first."""
 
     debit_id: UUID
     body: str
+    sent_at: datetime
     again_after: timedelta | None
 
 
@@ -29,7 +31,7 @@ async def begin(db: Db, debit_id: UUID, bank: Bank) -> Sending | None:
     if debit is None or debit.state not in UNSENT:
         return None
     if debit.request is not None and debit.sent_at is not None:
-        return Sending(debit_id, debit.request, db.machine_now - debit.sent_at)
+        return Sending(debit_id, debit.request, debit.sent_at, db.machine_now - debit.sent_at)
     mandate = await db.get_one(Mandate, debit.mandate_id)
     if mandate.state != "active":
         become(db, debit, DebitCancelled())
@@ -38,7 +40,7 @@ async def begin(db: Db, debit_id: UUID, bank: Bank) -> Sending | None:
         Payment(debit_id, mandate.provider_mandate, debit.amount_minor, debit.currency, debit.charge_date)
     )
     become(db, debit, DebitSending(body, db.machine_now))
-    return Sending(debit_id, body, None)
+    return Sending(debit_id, body, db.machine_now, None)
 
 
 async def conclude(db: Db, debit_id: UUID, outcome: Accepted | Refused | Unknown) -> None:

@@ -9,7 +9,8 @@ from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.directdebit.tables import Kind, ReasonClass
+from services.directdebit.tables.callbacks import Kind
+from services.directdebit.tables.debits import ReasonClass
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,6 @@ class Heard:
 class Bank(Protocol):
     """A direct-debit provider."""
 
-    @property
-    def name(self) -> str:
-        """The provider's name, for the trail of who did what."""
-        ...
-
     def write(self, payment: Payment) -> str:
         """The body that asks for a payment. Pure; it is stored before it is sent."""
         ...
@@ -98,8 +94,8 @@ class Bank(Protocol):
         """Ask for the payment, once, under the debit's id as the key; sent again it makes no second one."""
         ...
 
-    async def look_up(self, debit_id: UUID) -> Accepted | Absent | Unknown:
-        """Whether the provider has a payment for this debit."""
+    async def look_up(self, debit_id: UUID, body: str, sent_at: datetime) -> Accepted | Absent | Unknown:
+        """Whether the provider has a payment for this debit, first sent then. Absent is said only of what was all read."""
         ...
 
     def verify(self, headers: Mapping[str, str], raw: bytes) -> bool:

@@ -7,7 +7,7 @@ import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Self
 from uuid import UUID
@@ -16,12 +16,16 @@ import httpx
 
 from services.directdebit.bank import Absent, Accepted, Account, Heard, Notice, Payment, Refused, Unknown
 from services.directdebit.bank.strict_json import Unreadable, read
-from services.directdebit.tables import Kind, ReasonClass
+from services.directdebit.tables.callbacks import Kind
+from services.directdebit.tables.debits import ReasonClass
 from shared.settings import Settings
 
 TIMEOUT = httpx.Timeout(20, connect=5)
 IN_ALL_SECONDS = 24
 """A look-up and a call end within the time that one try of the work has."""
+CLOCKS_DIFFER = timedelta(days=1)
+LONGEST_PAGE = 500
+MOST_PAGES = 10
 MOST_EVENTS = 250
 LONGEST_WORD = 255
 
@@ -75,7 +79,6 @@ class GoCardless:
     token: str = field(repr=False)
     secrets: tuple[bytes, ...] = field(repr=False)
     transport: httpx.AsyncBaseTransport | None = None
-    name: str = "gocardless"
 
     @classmethod
     def of(cls, settings: Settings, account: Account) -> Self:
@@ -101,18 +104,23 @@ class GoCardless:
         answer = await self._ask(
             "POST",
             "/payments",
+            until=_in_time(),
             content=body.encode(),
             headers={"Content-Type": "application/json", "Idempotency-Key": str(debit_id)},
         )
         return answer if isinstance(answer, Unknown) else _outcome(answer)
 
-    async def look_up(self, debit_id: UUID) -> Accepted | Absent | Unknown:
-        answer = await self._ask("GET", "/payments", params={"metadata[debit_id]": str(debit_id)})
-        if isinstance(answer, Unknown):
-            return answer
-        payments = _body(answer).get("payments")
-        if answer.status_code != httpx.codes.OK or not isinstance(payments, list):
-            return Unknown(f"look-up answered {answer.status_code}")
+    async def look_up(self, debit_id: UUID, body: str, sent_at: datetime) -> Accepted | Absent | Unknown:
+        """The provider lists by mandate and time and not by metadata, so its whole list is read and compared here."""
+        payments = await self._list(
+            {
+                "mandate": json.loads(body)["payments"]["links"]["mandate"],
+                "created_at[gte]": _written(sent_at - CLOCKS_DIFFER),
+                "limit": str(LONGEST_PAGE),
+            }
+        )
+        if isinstance(payments, Unknown):
+            return payments
         ours = [_word(payment, "id") for payment in payments if _metadata(payment, "metadata") == debit_id]
         match ours:
             case []:
@@ -121,12 +129,32 @@ class GoCardless:
                 return Accepted(provider_ref)
         return Unknown(f"look-up found {len(ours)} payments")
 
-    async def _ask(self, method: str, path: str, **request: Any) -> httpx.Response | Unknown:
+    async def _list(self, filters: dict[str, str]) -> list[Any] | Unknown:
+        """All pages of a list of payments, or Unknown: a part of it says nothing about the rest."""
+        until = _in_time()
+        found: list[Any] = []
+        for _ in range(MOST_PAGES):
+            answer = await self._ask("GET", "/payments", until=until, params=filters)
+            if isinstance(answer, Unknown):
+                return answer
+            page = _body(answer)
+            payments, cursors = page.get("payments"), _object(_object(page.get("meta")).get("cursors"))
+            if answer.status_code != httpx.codes.OK or not isinstance(payments, list) or "after" not in cursors:
+                return Unknown(f"look-up answered {answer.status_code}")
+            if not all(_word(payment, "id") for payment in payments):
+                return Unknown("look-up listed what cannot be read")
+            found += payments
+            if cursors["after"] is None:
+                return found
+            filters = filters | {"after": str(cursors["after"])}
+        return Unknown(f"look-up found more than {MOST_PAGES} pages")
+
+    async def _ask(self, method: str, path: str, *, until: float, **request: Any) -> httpx.Response | Unknown:
         """One request, never repeated here. Whatever prevents a whole answer leaves us not knowing."""
         headers = {"Authorization": f"Bearer {self.token}", "GoCardless-Version": "2015-07-06"}
         try:
             async with (
-                asyncio.timeout(IN_ALL_SECONDS),
+                asyncio.timeout_at(until),
                 httpx.AsyncClient(
                     base_url=self.url, headers=headers, timeout=TIMEOUT, verify=_tls(), transport=self.transport
                 ) as http,
@@ -160,6 +188,14 @@ class GoCardless:
         unreadable_events = notices.count(None)
         trouble = f"{unreadable_events} of {len(events)} events cannot be read" if unreadable_events else None
         return Heard([notice for notice in notices if notice], trouble)
+
+
+def _in_time() -> float:
+    return asyncio.get_running_loop().time() + IN_ALL_SECONDS
+
+
+def _written(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

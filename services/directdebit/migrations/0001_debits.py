@@ -48,7 +48,7 @@ def upgrade() -> None:
         "debits",
         "debit_items",
         "deliveries",
-        "provider_events",
+        "provider_facts",
         "provider_accounts",
     )
 
@@ -63,7 +63,7 @@ def _mandates() -> None:
     op.create_table(
         "mandates",
         sa.Column("mandate_id", sa.Uuid, primary_key=True),
-        sa.Column("client_id", sa.Uuid, nullable=False),
+        sa.Column("payer_id", sa.Uuid, nullable=False),
         sa.Column("provider_mandate", sa.Text, nullable=False),
         sa.Column("account_ending", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
@@ -74,7 +74,7 @@ def _mandates() -> None:
         sa.CheckConstraint("account_ending ~ '^[0-9]{2,4}$'", name="ck_mandates_shows_an_ending"),
         sa.CheckConstraint("state in ('active', 'replaced', 'cancelled')", name="ck_mandates_has_a_state"),
     )
-    for name, column in (("one_active_mandate", "client_id"), ("one_payer_of_a_mandate", "provider_mandate")):
+    for name, column in (("one_active_mandate", "payer_id"), ("one_payer_of_a_mandate", "provider_mandate")):
         active = sa.text("state = 'active'")
         op.create_index(name, "mandates", ["business_id", column], unique=True, postgresql_where=active)
 
@@ -137,7 +137,7 @@ def _callbacks() -> None:
         sa.UniqueConstraint("business_id", "sha256", name="uq_deliveries_business_id_sha256"),
     )
     op.create_table(
-        "provider_events",
+        "provider_facts",
         sa.Column("fact_id", sa.Uuid, primary_key=True),
         sa.Column("delivery_id", sa.Uuid, sa.ForeignKey("deliveries.delivery_id"), nullable=False),
         *(sa.Column(name, sa.Text, nullable=False) for name in ("event_id", "resource", "action")),
@@ -151,7 +151,7 @@ def _callbacks() -> None:
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("debit_id", sa.Uuid, sa.ForeignKey("debits.debit_id")),
         _business(),
-        sa.UniqueConstraint("business_id", "event_id", name="uq_provider_events_business_id_event_id"),
+        sa.UniqueConstraint("business_id", "event_id", name="uq_provider_facts_business_id_event_id"),
     )
-    op.create_index("ix_provider_events_of_a_debit", "provider_events", ["debit_id"])
-    op.create_index("ix_provider_events_of_a_payment", "provider_events", ["business_id", "provider_ref"])
+    op.create_index("ix_provider_facts_of_a_debit", "provider_facts", ["debit_id"])
+    op.create_index("ix_provider_facts_of_a_payment", "provider_facts", ["business_id", "provider_ref"])

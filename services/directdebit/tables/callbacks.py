@@ -45,11 +45,11 @@ class Parked:
 class ProviderFact(BusinessRow, Base):
     """One event of the provider, stored once and for ever; the state of a debit follows from the set of its facts."""
 
-    __tablename__ = "provider_events"
+    __tablename__ = "provider_facts"
     __table_args__ = (
         UniqueConstraint("business_id", "event_id"),
-        Index("ix_provider_events_of_a_debit", "debit_id"),
-        Index("ix_provider_events_of_a_payment", "business_id", "provider_ref"),
+        Index("ix_provider_facts_of_a_debit", "debit_id"),
+        Index("ix_provider_facts_of_a_payment", "business_id", "provider_ref"),
     )
 
     fact_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""Mandates, the collections that billing asks for, debits and their items."""
+"""The account with the provider, mandates, the collections that billing asks for, debits and their items."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,7 +20,7 @@ State = Literal[
 ]
 Review = Literal["not_sent", "two_payments", "another_is_live", "contradiction", "returned_by_bank", "claimed"]
 LIVE = frozenset({"created", "submitting", "unknown", "submitted", "settled"})
-"""An instalment has at most one item of a debit in these states (decision 22)."""
+"""An instalment has at most one item of a debit in these states."""
 UNSENT = frozenset({"created", "submitting", "unknown"})
 
 
@@ -92,6 +92,17 @@ class Client(BusinessRow, Base):
     sequence: Mapped[int]
 
 
+class ProviderAccount(Base):
+    """How a business asks the provider, and proves what the provider tells: both sealed, never shown again."""
+
+    __tablename__ = "provider_accounts"
+
+    business_id: Mapped[UUID] = mapped_column(primary_key=True)
+    access_token: Mapped[bytes]
+    callback_secrets: Mapped[bytes]
+    """A JSON list of the one or two that are live."""
+
+
 class Mandate(BusinessRow, Base):
     """A payer's permission to debit an account, given at the provider's own page; of the account only the ending."""
 
@@ -99,7 +110,7 @@ class Mandate(BusinessRow, Base):
     __table_args__ = (
         CheckConstraint("account_ending ~ '^[0-9]{2,4}$'", name="shows_an_ending"),
         CheckConstraint("state in ('active', 'replaced', 'cancelled')", name="has_a_state"),
-        Index("one_active_mandate", "business_id", "client_id", unique=True, postgresql_where=text("state = 'active'")),
+        Index("one_active_mandate", "business_id", "payer_id", unique=True, postgresql_where=text("state = 'active'")),
         Index(
             "one_payer_of_a_mandate",
             "business_id",
@@ -110,7 +121,7 @@ class Mandate(BusinessRow, Base):
     )
 
     mandate_id: Mapped[UUID] = mapped_column(primary_key=True)
-    client_id: Mapped[UUID]
+    payer_id: Mapped[UUID]
     provider_mandate: Mapped[str]
     account_ending: Mapped[str]
     state: Mapped[MandateState] = mapped_column(Text, default="active")
@@ -215,7 +226,7 @@ class DebitItem(BusinessRow, Base):
 
 
 class Collection(BusinessRow, Base):
-    """Billing's wish to have an instalment debited: an absolute target, the newest version wins (decision 20)."""
+    """Billing's wish to have an instalment debited: absolute, and the newest version wins (docs/decisions/0001)."""
 
     __tablename__ = "collections"
     __table_args__ = (Index("ix_collections_of_a_payer", "business_id", "payer_id", "instalment_id"),)

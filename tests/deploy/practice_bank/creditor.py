@@ -73,8 +73,13 @@ class Creditor:
         return str(self.pay(debit_id).json()["payments"]["id"])
 
     def found(self, debit_id: str) -> list[dict[str, Any]]:
-        answer = self.ask("GET", "/payments", params={"metadata[debit_id]": debit_id})
-        return list(answer.json()["payments"])
+        payments = self.ask("GET", "/payments").json()["payments"]
+        return [payment for payment in payments if payment["metadata"] == {"debit_id": debit_id}]
+
+    def page(self, **filters: object) -> tuple[list[str], str | None]:
+        """A page of the list of payments, by their own names for debits, and the cursor to the next one."""
+        answer = self.ask("GET", "/payments", params=filters).json()
+        return [payment["metadata"]["debit_id"] for payment in answer["payments"]], answer["meta"]["cursors"]["after"]
 
     def decide(self, payment_id: str, move: str, **because: str) -> httpx.Response:
         return self.http.post(f"/practice/payments/{payment_id}/{move}", json=because or None)
@@ -111,7 +116,6 @@ def new_payment(mandate_id: str, debit_id: str, **changes: object) -> dict[str, 
         "amount": 30000,
         "currency": "AUD",
         "charge_date": "2022-09-13",
-        "reference": "D1",
         "metadata": {"debit_id": debit_id},
         "links": {"mandate": mandate_id},
     }

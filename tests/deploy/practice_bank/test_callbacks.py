@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 
-from tests.deploy.practice_bank.creditor import SECRET, Creditor, Receiver, eventually, receiving
+from tests.deploy.practice_bank.creditor import SECRET, Creditor, Receiver, eventually
 
 
 def test_a_callback_is_signed_over_its_exact_bytes(studio: Creditor, receiver: Receiver) -> None:
@@ -47,17 +47,3 @@ def test_a_callback_never_taken_is_given_up_after_eight_repeats(studio: Creditor
 
     studio.http.post(f"/practice/callbacks/{callback['id']}/resend")
     eventually(lambda: len(receiver.received) == 10)
-
-
-def test_callbacks_follow_their_creditor_to_a_new_address_and_secret(studio: Creditor, receiver: Receiver) -> None:
-    with receiving() as moved:
-        target = {"callback_url": moved.url, "callback_secret": "another secret, as long"}
-        answer = studio.http.put(f"/practice/creditors/{studio.id}", json=target)
-        assert answer.json()["creditors"]["callback_url"] == moved.url
-        studio.paid("d-1")
-        eventually(lambda: len(moved.received) == 1)
-
-    ((signature, body),) = moved.received
-    assert signature == hmac.new(b"another secret, as long", body, hashlib.sha256).hexdigest()
-    assert receiver.received == []
-    assert studio.http.put("/practice/creditors/CR0", json=target).status_code == 404
