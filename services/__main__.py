@@ -27,6 +27,8 @@ from shared.auth import Keys
 from shared.bus import Bus
 from shared.bus.local import LocalBus
 from shared.bus.rabbit import RabbitBus
+from shared.database import Database
+from shared.outbox import replay
 from shared.provision import provision
 from shared.service import Running
 from shared.settings import NotConfigured, Settings, load
@@ -76,6 +78,9 @@ def main(arguments: Sequence[str]) -> None:
     run.add_argument("--port", type=int, default=8000)
     databases = verbs.add_parser("databases", help="create each service's login and database")
     databases.add_argument("admin_url", help="postgresql://… of a login that may create roles and databases")
+    again = verbs.add_parser("replay", help="send again what a service published lately; who knows a fact drops it")
+    again.add_argument("service", choices=SERVICES)
+    again.add_argument("--since", default="2 hours", help="an interval of PostgreSQL, such as '2 hours'")
     asked = parser.parse_args(arguments)
 
     log.configure()
@@ -83,6 +88,10 @@ def main(arguments: Sequence[str]) -> None:
     if asked.verb == "databases":
         urls = {name: url.get_secret_value() for name, url in settings.database_url.items()}
         asyncio.run(provision(asked.admin_url, urls))
+        return
+    if asked.verb == "replay":
+        url = settings.database_url[asked.service].get_secret_value()
+        sys.stdout.write(f"{asyncio.run(replay(Database(url), asked.since))} facts wait to be sent again\n")
         return
     names = list(SERVICES) if "all" in asked.service else asked.service
     app = application(settings, names)

@@ -19,6 +19,12 @@ _PAYMENTS = """
     select payment.*, (select action from event where payment_id = payment.id order by seq desc limit 1) as last_action
     from payment
 """
+_ON_THE_PAGE = """
+    where creditor_id = :creditor and (:mandate is null or mandate_id = :mandate)
+    and (:since is null or created_at >= :since)
+    and (:after is null or rowid < (select rowid from payment where id = :after))
+    order by rowid desc limit :limit
+"""
 
 
 class Ledger:
@@ -128,13 +134,7 @@ class Ledger:
     ) -> list[Payment]:
         """A creditor's payments, newest first: of one mandate, made since then, that follow this one in the list."""
         rows = self._db.execute(
-            _PAYMENTS
-            + """
-            where creditor_id = :creditor and (:mandate is null or mandate_id = :mandate)
-            and (:since is null or created_at >= :since)
-            and (:after is null or rowid < (select rowid from payment where id = :after))
-            order by rowid desc limit :limit
-            """,
+            _PAYMENTS + _ON_THE_PAGE,
             {
                 "creditor": creditor_id,
                 "mandate": mandate_id,

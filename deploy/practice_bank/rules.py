@@ -6,7 +6,6 @@ from typing import Any
 
 from deploy.practice_bank.errors import IllegalMove
 
-
 SCHEMES = {"AUD": "becs", "GBP": "bacs", "NZD": "becs_nz", "USD": "ach"}
 """How a currency is collected."""
 

@@ -18,16 +18,13 @@ from shared.events.catalog import Tier
 from shared.events.directdebit import DebitDeclined, DebitEvent, DebitItem, DebitSettled, DebitSubmitted
 from shared.events.packages import PackageClosed, PackageSold, UsedSession
 from shared.ids import new_id
-from tests.billing.terms import terms
 from tests.harness.room import Room
+from tests.harness.terms import FIRST_DUE, POST_BILL, SALE, sold
 
 pytestmark = pytest.mark.servers
 
 NOW = datetime(2022, 9, 13, 0, 0, tzinfo=UTC)
-SALE = date(2022, 9, 9)
-FIRST_DUE = date(2022, 9, 13)
 FORTNIGHTLY: dict[str, Any] = {"form": "recurring", "frequency": "fortnightly", "price_minor": 30000, "term_weeks": 0}
-POST_BILL: dict[str, Any] = {"billing_mode": "post_bill", "form": None, "price_minor": None, "session_count": None}
 TIERS = [Tier(at_least=1, rate_minor=6000), Tier(at_least=5, rate_minor=5500)]
 
 
@@ -40,19 +37,8 @@ class Studio:
     client_id: UUID
     payer_id: UUID
 
-    def sale(self, *, first_due: date = FIRST_DUE, auto_pay: bool = True, **changes: Any) -> PackageSold:
-        return PackageSold(
-            package_id=new_id(),
-            client_id=self.client_id,
-            payer_id=self.payer_id,
-            template_id=new_id(),
-            template_version=1,
-            terms=terms(**changes),
-            start_date=SALE,
-            first_due_date=first_due,
-            auto_pay=auto_pay,
-            sold_by=None,
-        )
+    def sale(self, **changes: Any) -> PackageSold:
+        return sold(self.client_id, self.payer_id, **changes)
 
     async def hear(self, *events: Event, on: date = FIRST_DUE) -> None:
         await self.billing.hear(self.business_id, *events, on=on)

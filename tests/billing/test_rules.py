@@ -14,31 +14,13 @@ from services.billing.tables import BilledPackage, DebitFact, Instalment, Invoic
 from shared.events.billing import DatedAmount, InvoiceIssued
 from shared.events.catalog import Frequency, Tier
 from shared.events.directdebit import DebitDeclined
-from shared.events.packages import PackageClosed, PackageSold, UsedSession
+from shared.events.packages import PackageClosed, UsedSession
 from shared.ids import new_id
-from tests.billing.terms import terms
-
-SALE = date(2022, 9, 9)
-FIRST_DUE = date(2022, 9, 13)
-
-
-def sold(first_due: date = FIRST_DUE, **changes: Any) -> PackageSold:
-    return PackageSold(
-        package_id=new_id(),
-        client_id=new_id(),
-        payer_id=new_id(),
-        template_id=new_id(),
-        template_version=1,
-        terms=terms(**changes),
-        start_date=SALE,
-        first_due_date=first_due,
-        auto_pay=True,
-        sold_by=None,
-    )
+from tests.harness.terms import FIRST_DUE, POST_BILL, SALE, sold
 
 
 def bill(first_due: date = FIRST_DUE, **changes: Any) -> rules.Bill:
-    made = rules.bill_sale(sold(first_due, **changes))
+    made = rules.bill_sale(sold(new_id(), first_due=first_due, **changes))
     assert made
     return made
 
@@ -131,12 +113,11 @@ def test_a_fixed_term_owes_every_period_by_one_invoice() -> None:
 
 
 def test_a_post_billed_sale_owes_nothing() -> None:
-    tiers = [Tier(at_least=1, rate_minor=6000)]
-    assert rules.bill_sale(sold(billing_mode="post_bill", form=None, price_minor=None, tiers=tiers)) is None
+    assert rules.bill_sale(sold(new_id(), **POST_BILL)) is None
 
 
 def test_nothing_is_invoiced_for_a_package_that_costs_nothing() -> None:
-    assert rules.bill_sale(sold(price_minor=0)) is None
+    assert rules.bill_sale(sold(new_id(), price_minor=0)) is None
 
 
 def test_no_instalment_asks_for_nothing() -> None:
@@ -155,7 +136,7 @@ def test_no_instalment_asks_for_nothing() -> None:
 )
 def test_terms_that_lack_something_cannot_be_billed(lack: dict[str, Any]) -> None:
     with pytest.raises(rules.NotBillable):
-        rules.bill_sale(sold(**lack))
+        rules.bill_sale(sold(new_id(), **lack))
 
 
 # What a closure owes

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from shared.events.booking import BookingCancelled, BookingConfirmed, HoldRequested
-from shared.events.catalog import ClientChanged, ServiceChanged, StaffChanged
+from shared.events.catalog import ClientChanged
 from shared.events.packages import HoldRefused, SessionHeld
 from shared.ids import new_id
 from tests.harness.room import Room
@@ -44,13 +44,7 @@ class Studio:
 @pytest.fixture
 async def studio(booking: Room) -> Studio:
     business_id = await booking.business(test_now=NOW)
-    client_id, practitioner_id, service_id = new_id(), new_id(), new_id()
-    await booking.hear(
-        business_id,
-        ClientChanged(client_id=client_id, sequence=1, name="Ana", email=None, active=True),
-        StaffChanged(staff_id=practitioner_id, sequence=1, name="Kim", practitioner=True, seller=True, active=True),
-        ServiceChanged(service_id=service_id, sequence=1, name="Personal training", minutes=60, active=True),
-    )
+    client_id, practitioner_id, service_id = await booking.introduce(business_id)
     return Studio(
         business_id,
         client_id,

@@ -46,7 +46,7 @@ def wrong(offered: Terms, services: Any = (SERVICE,), staff: Any = (KIM,)) -> li
 
 frequencies = st.sampled_from(["weekly", "fortnightly", "monthly"])
 counts = st.integers(1, 10_000)
-tiers = st.lists(st.tuples(st.integers(1, 50), st.integers(0, 10**6)), min_size=1, max_size=8).map(
+tiers = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 10**6)), min_size=1, max_size=8).map(
     lambda steps: [
         Tier(at_least=at_least, rate_minor=rate)
         for at_least, (_, rate) in zip(accumulate([1, *(step for step, _ in steps[1:])]), steps, strict=True)

@@ -14,10 +14,15 @@ import pytest
 
 from deploy.practice_bank import running
 from deploy.practice_bank.courier import signature
+from services.directdebit import workers
+from services.directdebit.bank import Account
+from services.directdebit.bank.gocardless import GoCardless
 from services.directdebit.main import service
 from shared.events.billing import CollectionRequested
 from shared.events.catalog import ClientChanged
+from shared.events.directdebit import DebitDeclined, DebitEvent, DebitSettled, DebitSubmitted
 from shared.ids import new_id
+from shared.settings import Settings
 from tests.conftest import Rooms
 from tests.harness.room import Room
 
@@ -137,6 +142,18 @@ class Desk:
         facts: list[dict[str, Any]] = (await self.get(f"debits/{debit['debit_id']}"))["facts"]
         return facts
 
+    async def facts(self, debit: dict[str, Any]) -> list[DebitEvent]:
+        """What we have told billing of a debit, in order."""
+        facts = await self.room.facts(self.business_id, DebitSubmitted, DebitSettled, DebitDeclined)
+        return [fact for fact in facts if isinstance(fact, DebitEvent) and str(fact.debit_id) == debit["debit_id"]]
+
+    async def decided(self, move: str, **why: str) -> tuple[CollectionRequested, dict[str, Any], list[bytes]]:
+        """A debit that the bank has, a move of the bank, and the callbacks about it."""
+        await self.record(self.provider.mandate())
+        wish, debit = await self.sent()
+        self.provider.decide(debit["provider_ref"], move, **why)
+        return wish, debit, self.provider.callbacks(debit["provider_ref"])
+
 
 @pytest.fixture
 async def desk(rooms: Rooms, provider: Provider) -> AsyncIterator[Desk]:
@@ -150,3 +167,39 @@ async def desk(rooms: Rooms, provider: Provider) -> AsyncIterator[Desk]:
     await desk.connect()
     yield desk
     assert await room.violations(business_id) == {}
+
+
+class Faulty(httpx.AsyncHTTPTransport):
+    """The way to the bank, with a fault at the first payments asked for."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__()
+        self.faults = faults
+        self.bodies: list[bytes] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        fault = self.faults.pop(0) if request.method == "POST" and self.faults else ""
+        if request.method == "POST":
+            self.bodies.append(request.content)
+        if fault == "lost on the way":
+            raise httpx.ConnectTimeout("lost", request=request)
+        answer = await super().handle_async_request(request)
+        if fault == "answer lost":
+            await answer.aread()
+            raise httpx.ReadTimeout("lost", request=request)
+        return httpx.Response(500, text="sorry") if fault == "500 and done" else answer
+
+
+@pytest.fixture
+async def faulty(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Faulty]:
+    transport = Faulty([])
+
+    class Watched(GoCardless):
+        @classmethod
+        def of(cls, settings: Settings, account: Account) -> GoCardless:  # type: ignore[override]
+            usual = GoCardless.of(settings, account)
+            return GoCardless(usual.url, usual.token, usual.secrets, transport)
+
+    monkeypatch.setattr(workers, "GoCardless", Watched)
+    yield transport
+    await transport.aclose()

@@ -1,4 +1,4 @@
-"""The provider's signature, its callbacks and its answers, without any server."""
+"""The provider's signature and its callbacks, without any server."""
 
 import csv
 import hashlib
@@ -6,17 +6,15 @@ import hmac
 import json
 import os
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from services.directdebit.bank import Absent, Accepted, Payment, Refused, Unknown
 from services.directdebit.bank.gocardless import GoCardless, reason_class
 from services.directdebit.bank.strict_json import Unreadable, read
 from shared.ids import new_id
@@ -218,86 +216,6 @@ def test_every_documented_cause_has_a_class_and_only_two_are_soft() -> None:
     assert len(causes) > 50
     assert {cause for cause in causes if reason_class(cause) == "soft"} == {"insufficient_funds", "refer_to_payer"}
     assert reason_class(None) == reason_class("a cause of tomorrow") == "hard"
-
-
-# Answers
-
-
-def conflict(**first: Any) -> httpx.Response:
-    return httpx.Response(409, json={"error": {"type": "invalid_state", "code": 409, "errors": [first]}})
-
-
-REPEATED = {"reason": "idempotent_creation_conflict", "links": {"conflicting_resource_id": "PM9"}}
-INVALID = {"error": {"type": "validation_failed", "errors": [{"field": "mandate", "message": "could not be found"}]}}
-
-
-@pytest.mark.parametrize(
-    ("answer", "outcome"),
-    [
-        (httpx.Response(201, json={"payments": {"id": "PM1"}}), Accepted("PM1")),
-        (conflict(**REPEATED), Accepted("PM9")),
-        (httpx.Response(422, json=INVALID), Refused("mandate")),
-        (conflict(reason="mandate_not_active"), Refused("mandate_not_active")),
-        (httpx.Response(400, json={"error": {"type": "invalid_api_usage"}}), Refused("invalid_api_usage")),
-        (httpx.Response(201, text="ok"), Unknown("an answer without a payment")),
-        (httpx.Response(201, json={"payments": {"id": 7}}), Unknown("an answer without a payment")),
-        (conflict(reason="idempotent_creation_conflict"), Unknown("a conflict without a payment")),
-        (httpx.Response(422, text="<html>"), Unknown("answered 422")),
-        (httpx.Response(409, json=[]), Unknown("answered 409")),
-        *((httpx.Response(code, json=INVALID), Unknown(f"answered {code}")) for code in (302, 401, 403, 404, 429)),
-        *((httpx.Response(code, text="?"), Unknown(f"answered {code}")) for code in (500, 502, 503)),
-    ],
-)
-async def test_only_the_providers_own_word_is_a_yes_or_a_no(answer: httpx.Response, outcome: object) -> None:
-    assert await account(lambda _: answer).submit(DEBIT, "{}") == outcome
-
-
-@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError])
-async def test_no_answer_is_unknown(error: type[httpx.TransportError]) -> None:
-    def fail(_: httpx.Request) -> httpx.Response:
-        raise error("gone")
-
-    assert await account(fail).submit(DEBIT, "{}") == Unknown(error.__name__)
-    assert await account(fail).look_up(DEBIT) == Unknown(error.__name__)
-
-
-async def test_the_bytes_go_out_as_they_were_written_under_the_key_of_the_debit() -> None:
-    seen: list[httpx.Request] = []
-
-    def keep(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        return httpx.Response(201, json={"payments": {"id": "PM1"}})
-
-    bank = account(keep)
-    body = bank.write(Payment(DEBIT, "MD1", 30000, "AUD", date(2022, 9, 27)))
-    await bank.submit(DEBIT, body)
-    (request,) = seen
-    assert request.content == body.encode()
-    assert request.headers["Idempotency-Key"] == str(DEBIT)
-    sent = json.loads(body)["payments"]
-    assert (sent["amount"], sent["charge_date"]) == (30000, "2022-09-27")
-    assert (sent["links"], sent["metadata"]) == ({"mandate": "MD1"}, {"debit_id": str(DEBIT)})
-
-
-def listed(*payments: tuple[str, UUID | str]) -> httpx.Response:
-    return httpx.Response(
-        200, json={"payments": [{"id": ref, "metadata": {"debit_id": str(of)}} for ref, of in payments]}
-    )
-
-
-@pytest.mark.parametrize(
-    ("answer", "outcome"),
-    [
-        (listed(), Absent()),
-        (listed(("PM1", DEBIT)), Accepted("PM1")),
-        (listed(("PM1", "other"), ("PM2", DEBIT)), Accepted("PM2")),
-        (listed(("PM1", DEBIT), ("PM2", DEBIT)), Unknown("look-up found 2 payments")),
-        (httpx.Response(200, json={}), Unknown("look-up answered 200")),
-        (httpx.Response(404, json={"payments": []}), Unknown("look-up answered 404")),
-    ],
-)
-async def test_a_look_up_finds_one_payment_or_none(answer: httpx.Response, outcome: object) -> None:
-    assert await account(lambda _: answer).look_up(DEBIT) == outcome
 
 
 def test_neither_token_nor_secrets_show() -> None:

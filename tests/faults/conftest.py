@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from deploy.local.observer import Observer
 from deploy.local.system import SERVICES, TOGETHER, System, served, system
 from shared.ids import new_id
-from tests.harness.studio import Studio
+from tests.harness.studio import Studio, opened
 
 T = TypeVar("T")
 DEATH_SECONDS = 20
@@ -92,14 +91,5 @@ def house(
 
 @pytest.fixture
 async def studio(house: Doomed) -> AsyncIterator[Studio]:
-    """A business in the doomed system; at the end nothing moves and every invariant holds."""
-    observer = Observer(house.system)
-    made = Studio(house.system, observer)
-    try:
-        await made.open()
-        yield made
-        await made.quiet()
-        assert await observer.violations(made.business_id) == {}
-    finally:
-        await made.close()
-        await observer.close()
+    async with opened(house.system) as studio:
+        yield studio

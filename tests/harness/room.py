@@ -15,7 +15,7 @@ from shared.auth import Keys
 from shared.bus.local import LocalBus
 from shared.database import Context, Db
 from shared.events import TYPES, Envelope, Event, encode
-from shared.events.catalog import BusinessChanged
+from shared.events.catalog import BusinessChanged, ClientChanged, ServiceChanged, StaffChanged
 from shared.ids import new_id
 from shared.inbox import Consumer
 from shared.service import Running, Service
@@ -64,6 +64,17 @@ class Room:
         )
         await self.hear(business_id, fact)
         return business_id
+
+    async def introduce(self, business_id: UUID) -> tuple[UUID, UUID, UUID]:
+        """Let the service hear of Ana, a client, of Kim, who trains and sells, and of what Kim gives; their ids."""
+        client_id, staff_id, service_id = new_id(), new_id(), new_id()
+        await self.hear(
+            business_id,
+            ClientChanged(client_id=client_id, sequence=1, name="Ana", email=None, active=True),
+            StaffChanged(staff_id=staff_id, sequence=1, name="Kim", practitioner=True, seller=True, active=True),
+            ServiceChanged(service_id=service_id, sequence=1, name="Personal training", minutes=60, active=True),
+        )
+        return client_id, staff_id, service_id
 
     async def hear(self, business_id: UUID, *events: Event, on: date = date(2022, 9, 9)) -> None:
         """Let the service handle events, in one batch."""

@@ -1,5 +1,7 @@
 """A business in a running system, as its people use it: over HTTP, on dates of its own."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -15,6 +17,7 @@ from tests.harness.gateway import Gateway
 
 ZONE = ZoneInfo("Australia/Sydney")
 FRIDAY = date(2022, 9, 9)
+PROFILE = {"name": "Harbour Studio", "zone": ZONE.key, "currency": "AUD", "email": "desk@studio.example"}
 IDS = {"clients": "client_id", "staff": "staff_id", "services": "service_id", "templates": "template_id"}
 
 
@@ -30,8 +33,7 @@ class Studio:
     async def open(self, on: date = FRIDAY) -> None:
         """Set up shop in the morning of a day."""
         self.owner = self.gateway(self.system.issuer.staff(self.business_id))
-        profile = {"name": "Harbour Studio", "zone": ZONE.key, "currency": "AUD", "email": "desk@studio.example"}
-        await self.owner.make("PUT", "/catalog/v1/business", profile)
+        await self.owner.make("PUT", "/catalog/v1/business", PROFILE)
         await self.clock(on)
         self.account = await bank_account(self.system, self.business_id, "Harbour Studio")
         await self.owner.make("PUT", "/directdebit/v1/provider", self.account)
@@ -183,6 +185,21 @@ class Studio:
             for mail in self.system.mail.messages
             if recipient in mail.recipients and any(message_id in mail.message_id for message_id in ours)
         ]
+
+
+@asynccontextmanager
+async def opened(system: System) -> AsyncIterator[Studio]:
+    """A new business on Friday 9 September 2022; when its story has ended, nothing moves and every invariant holds."""
+    observer = Observer(system)
+    studio = Studio(system, observer)
+    try:
+        await studio.open()
+        yield studio
+        await studio.quiet()
+        assert await observer.violations(studio.business_id) == {}
+    finally:
+        await studio.close()
+        await observer.close()
 
 
 def days(count: int) -> timedelta:

@@ -13,8 +13,9 @@ from shared.events import Event
 from shared.events.billing import CollectionFailed, InvoiceIssued
 from shared.events.booking import BookingCancelled, BookingConfirmed
 from shared.ids import new_id
+from tests.harness.terms import sold
 from tests.notify.conftest import Post
-from tests.notify.letters import cancelled, confirmed, failed, invoiced, sold
+from tests.notify.letters import cancelled, confirmed, failed, invoiced
 
 pytestmark = pytest.mark.servers
 

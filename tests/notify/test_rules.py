@@ -12,7 +12,8 @@ from services.notify import rules
 from shared.events.billing import CollectionFailed, InvoiceIssued
 from shared.events.booking import BookingCancelled, BookingConfirmed
 from shared.ids import new_id
-from tests.notify.letters import cancelled, confirmed, failed, invoiced, sold
+from tests.harness.terms import sold
+from tests.notify.letters import cancelled, confirmed, failed, invoiced
 
 NAMES = {"name": "Ana", "business": "Harbour Studio"}
 

@@ -13,8 +13,6 @@ import httpx
 from deploy.local.issuer import Issuer
 from services.booking.main import service
 from shared import log
-from shared.events.catalog import ClientChanged, ServiceChanged, StaffChanged
-from shared.ids import new_id
 from tests.harness.databases import Databases
 from tests.harness.room import Room, room
 
@@ -49,13 +47,7 @@ class Desk:
 async def desk(booking: Room) -> Desk:
     """A new studio in a running booking."""
     business_id = await booking.business(test_now=NOW)
-    client_id, practitioner_id, service_id = new_id(), new_id(), new_id()
-    await booking.hear(
-        business_id,
-        ClientChanged(client_id=client_id, sequence=1, name="Ana", email=None, active=True),
-        StaffChanged(staff_id=practitioner_id, sequence=1, name="Kim", practitioner=True, seller=True, active=True),
-        ServiceChanged(service_id=service_id, sequence=1, name="Personal training", minutes=60, active=True),
-    )
+    client_id, practitioner_id, service_id = await booking.introduce(business_id)
     order = {
         "client_id": str(client_id),
         "practitioner_id": str(practitioner_id),

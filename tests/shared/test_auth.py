@@ -63,7 +63,7 @@ def keys(issuer: Issuer) -> Keys:
 
 def claims(**changes: Any) -> dict[str, Any]:
     """The claims of a good token, instants in seconds from now; a change to None leaves one out."""
-    good = {
+    good: dict[str, Any] = {
         "iss": "the-issuer",
         "aud": "punchcard",
         "iat": 0,

@@ -1,5 +1,6 @@
 """What could not be handled is tried again on a schedule, and a database that is away is nobody's fault."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -144,6 +145,7 @@ async def test_a_database_that_goes_away_is_the_fault_of_no_fact(
                 getattr(line, trouble)()
 
         listener.handlers(BellRang)(lose_the_line)
+        await asyncio.gather(*(listener.rows("select pg_sleep(0.05)") for _ in range(5)))  # five lines to lose
         facts = [rang(BELL, number) for number in (1, 2, 3)]
         with pytest.raises(Exception) as raised:
             await listener.consumer.process(facts)

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from deploy.local.observer import Observer
 from deploy.local.system import APART, TOGETHER, System, system
 from shared.ids import new_id
-from tests.harness.studio import Studio
+from tests.harness.studio import Studio, opened
 
 EMBEDDED = pytest.param("embedded", marks=pytest.mark.xdist_group("embedded"))
 RABBITMQ = pytest.param("rabbitmq", marks=[pytest.mark.broker, pytest.mark.xdist_group("rabbitmq")])
@@ -31,17 +30,8 @@ def running_system(
 
 @pytest.fixture
 async def studio(running_system: System) -> AsyncIterator[Studio]:
-    """A new business on Friday 9 September 2022; when its story has ended, nothing moves and every invariant holds."""
-    observer = Observer(running_system)
-    made = Studio(running_system, observer)
-    try:
-        await made.open()
-        yield made
-        await made.quiet()
-        assert await observer.violations(made.business_id) == {}
-    finally:
-        await made.close()
-        await observer.close()
+    async with opened(running_system) as studio:
+        yield studio
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -95,7 +95,7 @@ class Bank(Protocol):
         ...
 
     async def look_up(self, debit_id: UUID, body: str, sent_at: datetime) -> Accepted | Absent | Unknown:
-        """Whether the provider has a payment for this debit, first sent then. Absent is said only of what was all read."""
+        """Whether the provider has a payment for this debit, first sent then; Absent only where all was read."""
         ...
 
     def verify(self, headers: Mapping[str, str], raw: bytes) -> bool:
