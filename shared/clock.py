@@ -5,7 +5,16 @@ Machine time (leases, retries, deadlines) is the database's `now()` and never pa
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Annotated
 from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime, Field
+
+Day = Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))]
+"""A date that somebody may ask for: from a wilder one no schedule could be reckoned."""
+
+Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))]
+"""An instant that somebody may ask for, with its offset."""
 
 
 @dataclass(frozen=True)

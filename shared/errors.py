@@ -72,7 +72,7 @@ class Invalid(Problem):
 
 
 class Unavailable(Problem):
-    """The service cannot answer now; nothing was changed. Try again shortly."""
+    """The service cannot answer now. Repeat the request with its Idempotency-Key: it is done once."""
 
     status = 503
 
@@ -82,6 +82,12 @@ class NotYetKnown(Conflict):
 
     def __init__(self, kind: str, id: object) -> None:
         super().__init__(f"No {kind} {id} is known here yet.", kind=kind)
+
+
+def told(error: BaseException) -> str:
+    """What a log may say of an error: our own words in full, of others only the kind, for they may quote data."""
+    ours = type(error).__module__.startswith(("shared.", "services."))
+    return f"{type(error).__name__}: {error}" if ours else type(error).__name__
 
 
 class Later(Exception):

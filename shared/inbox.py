@@ -30,6 +30,7 @@ LATER_UNTIL = timedelta(minutes=10)
 SCHEDULE_SECONDS = (5, 30, 120, 600, 3600, 6 * 3600)
 LEASE_SECONDS = 60
 TOGETHER_SECONDS = 50
+ANSWER_SECONDS = 15
 
 REMEMBER = text(
     "with again as (delete from inbox_failed where event_id = any(:ids))"
@@ -206,15 +207,17 @@ class Consumer:
     async def _set_aside(self, envelope: Envelope, error: str, seconds: float | None, attempts: int = 0) -> None:
         outcome = "parked" if seconds is None else "retry"
         HANDLED.labels(self.service, envelope.type, outcome).inc()
-        log.warning(outcome, service=self.service, type=envelope.type, event_id=envelope.id, error=error)
-        async with self.database.transaction() as db:
+        log.warning(
+            outcome, service=self.service, type=envelope.type, event_id=envelope.id, error=error.partition(":")[0]
+        )
+        async with asyncio.timeout(ANSWER_SECONDS), self.database.transaction() as db:
             row = {"event_id": envelope.id, "business_id": envelope.businessid, "type": str(envelope.type)}
             trouble = {"error": error[:2000].replace("\0", ""), "attempts": attempts, "seconds": seconds}
             await db.execute(SET_ASIDE, row | trouble | {"envelope": envelope.text()})
 
     async def retry_due(self) -> int:
         """Try again the one that is due first; return how many were tried. One that ends the process is parked too."""
-        async with self.database.transaction() as db:
+        async with asyncio.timeout(ANSWER_SECONDS), self.database.transaction() as db:
             row = (await db.execute(LEASE, {"lease": LEASE_SECONDS})).one_or_none()
         if row is None:
             return 0

@@ -56,7 +56,9 @@ class Service:
 
     def app(self) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`."""
-        app = FastAPI(title=f"Punchcard {self.name}", version="1", docs_url="/docs", redoc_url=None)
+        app = FastAPI(
+            title=f"Punchcard {self.name}", version="1", docs_url="/docs", redoc_url=None, redirect_slashes=False
+        )
         app.include_router(self.router, prefix="/v1")
         app.include_router(health.router)
         add_problem_handlers(app)

@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, text
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.database import Context, Database, Db
+from shared.errors import told
 from shared.log import log
 from shared.plumbing import now, work
 from shared.settings import Settings
@@ -111,8 +112,8 @@ async def _do(database: Database, workers: Workers, task: Task) -> None:
             await workers.by_kind[task.kind](database, task)
     except Exception as error:  # noqa: BLE001 — whatever it is, the work waits
         pause = min(2**task.attempts, LONGEST_PAUSE_SECONDS)
-        log.warning("postponed", kind=task.kind, subject_id=task.subject_id, seconds=pause, error=repr(error))
-        verdict, row = POSTPONE, piece | {"pause": pause, "error": repr(error)[:2000].replace("\0", "")}
+        log.warning("postponed", kind=task.kind, subject_id=task.subject_id, seconds=pause, error=told(error))
+        verdict, row = POSTPONE, piece | {"pause": pause, "error": told(error)[:2000].replace("\0", "")}
     async with database.transaction() as db:
         await db.execute(verdict, row)
         await db.execute(RELEASE, piece)

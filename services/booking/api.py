@@ -4,13 +4,14 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, StrictBool
 from sqlalchemy import select
 
 from services.booking import actions
 from services.booking.tables import Booking, State
+from shared.clock import Instant
 from shared.errors import Conflict
-from shared.http import Call, Page, Paging, Permitted, Waiting
+from shared.http import Body, Call, Page, Paging, Permitted, Waiting
 from shared.texts import Line
 
 router = APIRouter(tags=["booking"])
@@ -23,33 +24,33 @@ class NoSession(Conflict):
     """The booking was refused: no session could be held for it."""
 
 
-class NewBooking(BaseModel):
+class NewBooking(Body):
     """A place wanted. Without `package_id`, packages picks the client's own package that fits (PB-13)."""
 
     client_id: UUID
     service_id: UUID
     practitioner_id: UUID
-    starts_at: AwareDatetime
+    starts_at: Instant
     package_id: UUID | None = None
 
 
-class Cancellation(BaseModel):
+class Cancellation(Body):
     """Why; and, from staff, whether a late cancellation still returns the session (R-18)."""
 
     reason: Line | None = None
-    waive_late: bool = False
+    waive_late: StrictBool = False
 
 
-class Refusal(BaseModel):
+class Refusal(Body):
     """Why staff turn a booking down."""
 
     reason: Line
 
 
-class Attendance(BaseModel):
+class Attendance(Body):
     """Whether the client came."""
 
-    attended: bool
+    attended: StrictBool
 
 
 class BookingView(BaseModel):

@@ -1,11 +1,12 @@
 """Directdebit's web door: mandates, what waits, debits; and the provider's callbacks."""
 
+import re
 from datetime import date
 from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, SecretStr, StrictBool
 from sqlalchemy import select
 
 from services.directdebit.actions import accounts, collecting, hearing
@@ -25,7 +26,7 @@ from services.directdebit.tables.debits import (
 )
 from shared.database import Context, Database
 from shared.errors import NotYetKnown
-from shared.http import Call, Page, Paging, Permitted
+from shared.http import Body, Call, Page, Paging, Permitted
 
 router = APIRouter(tags=["directdebit"])
 Reader = Annotated[Call, Permitted("debit.process", "billing.tab.access")]
@@ -34,16 +35,23 @@ Processor = Annotated[Call, Permitted("debit.process")]
 KeeperOrClient = Annotated[Call, Permitted("mandate.manage", clients=True)]
 
 
-class NewAccount(BaseModel):
+def _printable(token: SecretStr) -> SecretStr:
+    """A token must fit into a header; what is wrong with one is never said by quoting it."""
+    if not re.fullmatch(r"[\x21-\x7e]{8,500}", token.get_secret_value()):
+        raise ValueError("a token has 8 to 500 characters, letters, digits and signs without spaces")
+    return token
+
+
+class NewAccount(Body):
     """The business's own account with the provider. Both are kept sealed, and never shown again."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    access_token: Annotated[SecretStr, Field(min_length=8, max_length=500)]
+    access_token: Annotated[SecretStr, AfterValidator(_printable)]
     callback_secrets: Annotated[
         list[Annotated[SecretStr, Field(min_length=16, max_length=500)]], Field(min_length=1, max_length=2)
     ]
     """Two while one is being rolled."""
+    same_account: StrictBool = False
+    """The token is a new one of the account that is connected already; else no debit may be under way there."""
 
 
 class AccountView(BaseModel):
@@ -52,10 +60,8 @@ class AccountView(BaseModel):
     callback_path: str
 
 
-class NewMandate(BaseModel):
+class NewMandate(Body):
     """A mandate that the payer gave at the provider's own page. Nothing else of the account may be sent here."""
-
-    model_config = ConfigDict(extra="forbid")
 
     payer_id: UUID
     provider_mandate: Annotated[str, Field(pattern="^MD[0-9A-Za-z]{3,40}$")]
@@ -220,7 +226,8 @@ async def connect_provider(new: NewAccount, call: Processor) -> AccountView:
     seal = call.request.app.state.settings.seal()
     secrets = tuple(secret.get_secret_value() for secret in new.callback_secrets)
     async with call.transaction() as db:
-        await accounts.keep(db, seal, Account(new.access_token.get_secret_value(), secrets))
+        account = Account(new.access_token.get_secret_value(), secrets)
+        await accounts.keep(db, seal, account, same_account=new.same_account)
     return AccountView(callback_path=f"/directdebit/v1/providers/{call.caller.business_id}/callbacks")
 
 

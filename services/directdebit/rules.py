@@ -34,6 +34,10 @@ class NoProvider(Conflict):
     """The business has no account with the provider yet; connect it first."""
 
 
+class DebitsUnderWay(Conflict):
+    """Debits are under way at the account that is connected; another account could not tell what became of them."""
+
+
 class MandateInUse(Invalid):
     """This mandate of the provider belongs to another payer."""
 

@@ -11,9 +11,10 @@ from sqlalchemy import select
 
 from services.packages import actions, rules
 from services.packages.tables import Kind, LedgerEntry, Package, State
-from shared.http import Call, Page, Paging, Permitted
+from shared.clock import Day
+from shared.http import Body, Call, Page, Paging, Permitted
 from shared.ids import new_id
-from shared.money import Minor
+from shared.money import Minor, Whole
 from shared.texts import Line
 
 router = APIRouter(tags=["packages"])
@@ -26,32 +27,32 @@ Count = int | Literal["POST"]
 """How many sessions; a post-bill package shows `POST` (EZ-18)."""
 
 
-class NewPackage(BaseModel):
+class NewPackage(Body):
     """A package to sell. What is left out comes from the template, or is today (PB-05, PB-06, CC-07)."""
 
     client_id: UUID
     template_id: UUID
     payer_id: UUID | None = None
     price_minor: Minor | None = None
-    session_count: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    start_date: date | None = None
-    first_due_date: date | None = None
-    expiry_date: date | None = None
+    session_count: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    start_date: Day | None = None
+    first_due_date: Day | None = None
+    expiry_date: Day | None = None
     auto_pay: bool = False
     sold_by: UUID | None = None
 
 
-class Adjustment(BaseModel):
+class Adjustment(Body):
     """Sessions to add, or with a minus to take away, and why."""
 
-    sessions: Annotated[int, Field(ge=-10_000, le=10_000)]
+    sessions: Annotated[Whole, Field(ge=-10_000, le=10_000)]
     reason: Line
 
 
-class Expiry(BaseModel):
+class Expiry(Body):
     """The last usable date, or null for none."""
 
-    expiry_date: date | None
+    expiry_date: Day | None
 
 
 class PackageView(BaseModel):

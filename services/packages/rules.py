@@ -116,7 +116,7 @@ def hold(package: Package | None, ask: HoldRequested, *, today: date) -> Session
     if package.state != "active":
         raise Refused(package.state)
     if package.client_id != ask.client_id:
-        raise Refused("not_their_package")
+        raise Refused("not_their_package" if ask.by_staff else "no_package")
     if ask.service_id not in package.terms.service_ids:
         raise Refused("service_not_included")
     if package.terms.practitioner_ids and ask.practitioner_id not in package.terms.practitioner_ids:

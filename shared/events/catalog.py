@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.events import Event, Part
-from shared.money import Currency, Minor
+from shared.money import Currency, Minor, Whole
 
 BillingMode = Literal["pre_bill", "post_bill"]
 Form = Literal["paid_in_full", "instalments", "recurring"]
@@ -61,7 +61,7 @@ class ServiceChanged(Event, type="catalog.service_changed.v1", subject="service_
 class Tier(Part):
     """From this many sessions on, each session of a post-bill package costs this much (R-28)."""
 
-    at_least: int = Field(ge=1)
+    at_least: Annotated[Whole, Field(ge=1, le=10_000)]
     rate_minor: Annotated[Minor, Field(gt=0)]
 
 

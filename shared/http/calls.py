@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPBearer
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
@@ -33,6 +34,12 @@ LONGEST_WAIT_SECONDS = 10.0
 
 class KeyReused(Invalid):
     """This Idempotency-Key was used for another request."""
+
+
+class Body(BaseModel):
+    """What a request may say; a field that nobody knows is refused, for it was meant to do something."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)

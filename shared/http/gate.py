@@ -13,6 +13,7 @@ from shared.ids import new_id
 from shared.log import log
 from shared.metrics import REQUEST_SECONDS, REQUESTS
 
+REPEAT = "Repeat the request with its Idempotency-Key: it is done once."
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -44,7 +45,11 @@ class Gate:
                 log.error("unexpected", path=scope["path"], exc_info=error)
                 if status:  # the answer is under way, and only breaking it off tells that it is wrong
                     raise
-                answer = document(500, "unexpected", "Something went wrong on our side; nothing was changed.")
+                answer = document(
+                    500,
+                    "unexpected",
+                    "Something went wrong on our side. Repeat the request with its Idempotency-Key: it is done once.",
+                )
                 await answer(scope, receive, marked)
             finally:
                 REQUESTS.labels(self.service, scope["method"], status).inc()

@@ -182,6 +182,9 @@ async def test_what_is_not_known_here_yet_is_waited_for_then_a_conflict(booking:
         ({"starts_at": "tomorrow"}, "starts_at"),
         ({"client_id": "42"}, "client_id"),
         ({"starts_at": "2022-09-10T10:00:00"}, "starts_at"),
+        ({"starts_at": "9999-12-31T22:59:59.999999Z"}, "starts_at"),
+        ({"starts_at": "0001-01-01T00:00:00Z"}, "starts_at"),
+        ({"start_at": "2022-09-10T10:00:00Z"}, "start_at"),
     ],
 )
 async def test_a_bad_field_is_named(booking: Room, studio: Studio, change: dict[str, str], field: str) -> None:

@@ -145,3 +145,28 @@ async def test_without_a_provider_no_mandate_is_recorded(desk: Desk) -> None:
     answer = await elsewhere.record("MD123")
     assert answer.status_code == 409
     assert answer.json()["type"] == "urn:punchcard:problem:no-provider"
+
+
+async def test_the_account_is_not_changed_while_a_debit_is_under_way_there(desk: Desk) -> None:
+    """Another account would know nothing of the debit: what is in doubt would be taken twice."""
+    await desk.record(desk.provider.mandate())
+    await desk.sent()
+    other = {"access_token": "token-of-another-account", "callback_secrets": [SECRET]}
+    async with desk.room.http(desk.owner) as http:
+        refused = await http.put("provider", json=other)
+        assert refused.status_code == 409
+        assert refused.json()["type"] == "urn:punchcard:problem:debits-under-way"
+        rolled = await http.put("provider", json=other | {"same_account": True})
+        assert rolled.status_code == 200
+        secrets_only = await http.put("provider", json=other | {"callback_secrets": [SECRET, OLD_SECRET]})
+        assert secrets_only.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "token", ["t\u00f6ken-with-umlaut", "with a space in it", "short", "new\nline-in-a-token", "\u200bzero-width"]
+)
+async def test_a_token_that_fits_no_header_is_refused_and_not_quoted(desk: Desk, token: str) -> None:
+    async with desk.room.http(desk.owner) as http:
+        answer = await http.put("provider", json={"access_token": token, "callback_secrets": [SECRET]})
+    assert answer.status_code == 422
+    assert token not in answer.text

@@ -61,7 +61,8 @@ def post_bill(**changes: Any) -> Package:
     [
         (None, {}, "no_package"),
         (package(state="closed"), {}, "closed"),
-        (package(), {"client_id": new_id()}, "not_their_package"),
+        (package(), {"client_id": new_id()}, "no_package"),
+        (package(), {"client_id": new_id(), "by_staff": True}, "not_their_package"),
         (package(), {"service_id": new_id()}, "service_not_included"),
         (package(terms=terms(practitioner_ids=[new_id()])), {}, "practitioner_not_included"),
         (package(start_date=TODAY + timedelta(days=1)), {}, "not_started"),

@@ -137,6 +137,7 @@ async def test_a_database_that_goes_away_is_the_fault_of_no_fact(
     databases: Databases, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     monkeypatch.setattr(inbox, "TOGETHER_SECONDS", 0.5)
+    monkeypatch.setattr(inbox, "ANSWER_SECONDS", 0.5)
     async with proxy(databases.url("inbox")) as (line, url), listening(databases, url) as listener:
 
         async def lose_the_line(db: Db, event: BellRang) -> None:
@@ -151,6 +152,7 @@ async def test_a_database_that_goes_away_is_the_fault_of_no_fact(
             await listener.consumer.process(facts)
         assert is_away(raised.value)
         line.thaw()
+        await listener.database.close()  # the other lines are dead too; the next ones are new
         listener.handlers(BellRang)(_succeed)
         assert await listener.failed() == []
         assert await listener.heard() == []

@@ -11,18 +11,14 @@ from uuid import UUID
 
 import pytest
 import structlog
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shared import errors
 from shared.clock import BusinessClock
 from shared.errors import Conflict, NotYetKnown, Problem
 from shared.ids import new_id
 from shared.log import configure, log
-from shared.money import Money
 
 SYDNEY = "Australia/Sydney"
-AMOUNTS = st.integers(-(10**12), 10**12)
 
 
 def test_ids_are_of_version_seven_and_never_the_same() -> None:
@@ -43,20 +39,6 @@ def test_ids_sort_by_the_time_they_were_made() -> None:
 def test_an_id_begins_with_the_milliseconds_of_its_making() -> None:
     before = time.time_ns() // 1_000_000
     assert before <= UUID(str(new_id())).int >> 80 <= time.time_ns() // 1_000_000
-
-
-@given(AMOUNTS, AMOUNTS, st.integers(0, 1000))
-def test_money_adds_and_multiplies_in_whole_units(one: int, other: int, times: int) -> None:
-    assert Money(one, "AUD") + Money(other, "AUD") == Money(one + other, "AUD")
-    assert Money(one, "AUD") * times == Money(one * times, "AUD")
-
-
-def test_two_currencies_never_meet() -> None:
-    with pytest.raises(ValueError, match="NZD cannot be added to AUD"):
-        Money(1, "AUD") + Money(1, "NZD")
-    with pytest.raises(TypeError):
-        sorted([Money(2, "AUD"), Money(1, "NZD")])  # type: ignore[type-var]
-    assert Money(1, "AUD") != Money(1, "NZD")
 
 
 @pytest.mark.parametrize(

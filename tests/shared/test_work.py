@@ -134,7 +134,7 @@ async def test_work_that_fails_is_tried_again_after_growing_pauses(bench: Bench)
         (row,) = await bench.rows()
         assert pause - 2 <= row.seconds <= pause
         await bench.all_due()
-    assert row.error == "ValueError('the rope\\x00 is torn')"
+    assert row.error.startswith("ValueError")
     bench.works("ring")(bench.ring)
     await bench.once()
     assert bench.rung == [BELL]
@@ -204,7 +204,7 @@ async def test_who_takes_too_long_is_ended_before_another_may_begin(
     await bench.leave()
     await bench.once()
     (row,) = await bench.rows()
-    assert row.error == "TimeoutError()"
+    assert row.error.startswith("TimeoutError")
 
 
 @pytest.mark.parametrize("succeeds", [True, False])

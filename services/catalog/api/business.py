@@ -1,16 +1,17 @@
 """The profile and the clock of the business."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime
 
 from services.catalog import actions
 from services.catalog.api.callers import Keeper, Reader
 from services.catalog.api.shapes import View
+from shared.clock import Instant
+from shared.http import Body
 from shared.money import Currency
 from shared.settings import Settings
 from shared.texts import Email, Line
@@ -27,7 +28,7 @@ def _of_iana(zone: str) -> str:
     return zone
 
 
-class Profile(BaseModel):
+class Profile(Body):
     """Who the business is, where, and in which currency it sells."""
 
     name: Line
@@ -36,10 +37,10 @@ class Profile(BaseModel):
     email: Email
 
 
-class ClockSetting(BaseModel):
+class ClockSetting(Body):
     """The instant at which the test clock is to stand."""
 
-    now: Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))]
+    now: Instant
 
 
 class BusinessView(View):

@@ -4,19 +4,18 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel
 
 from services.catalog import actions
 from services.catalog.api.callers import Desk, Reader, ReaderOrClient
 from services.catalog.api.shapes import Change, View
 from services.catalog.tables import Client
-from shared.http import Page, Paging
+from shared.http import Body, Page, Paging
 from shared.texts import Email, Line
 
 router = APIRouter()
 
 
-class NewClient(BaseModel):
+class NewClient(Body):
     """A person who will use services."""
 
     name: Line

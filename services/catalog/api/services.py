@@ -4,14 +4,14 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field, StrictBool
 from sqlalchemy import select
 
 from services.catalog import actions
 from services.catalog.api.callers import Keeper, ReaderOrClient
 from services.catalog.api.shapes import Change, View
 from services.catalog.tables import LONGEST_DAY_MINUTES, OfferedService
-from shared.http import Page, Paging
+from shared.http import Body, Page, Paging
 from shared.texts import Line
 
 router = APIRouter()
@@ -19,12 +19,12 @@ router = APIRouter()
 Minutes = Annotated[int, Field(ge=1, le=LONGEST_DAY_MINUTES)]
 
 
-class NewService(BaseModel):
+class NewService(Body):
     """A kind of session, and how long one takes."""
 
     name: Line
     minutes: Minutes
-    active: bool = True
+    active: StrictBool = True
 
 
 class ServiceChange(Change):
@@ -32,7 +32,7 @@ class ServiceChange(Change):
 
     name: Line | None = None
     minutes: Minutes | None = None
-    active: bool | None = None
+    active: StrictBool | None = None
 
 
 class ServiceView(View):

@@ -4,8 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from shared.http import Body
 
-class Change(BaseModel):
+
+class Change(Body):
     """Some fields of an entry; what is not sent stays as it is."""
 
     @field_validator("name", "active", "practitioner", "seller", "minutes", mode="before", check_fields=False)

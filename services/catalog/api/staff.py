@@ -3,35 +3,35 @@
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import StrictBool
 from sqlalchemy import select
 
 from services.catalog import actions
 from services.catalog.api.callers import Keeper, Reader
 from services.catalog.api.shapes import Change, View
 from services.catalog.tables import Staff
-from shared.http import Page, Paging
+from shared.http import Body, Page, Paging
 from shared.texts import Line
 
 router = APIRouter()
 
 
-class NewStaff(BaseModel):
+class NewStaff(Body):
     """A member of staff: one who takes bookings, one who sells, or both."""
 
     name: Line
-    practitioner: bool
-    seller: bool
-    active: bool = True
+    practitioner: StrictBool
+    seller: StrictBool
+    active: StrictBool = True
 
 
 class StaffChange(Change):
     """What changes of a member of staff."""
 
     name: Line | None = None
-    practitioner: bool | None = None
-    seller: bool | None = None
-    active: bool | None = None
+    practitioner: StrictBool | None = None
+    seller: StrictBool | None = None
+    active: StrictBool | None = None
 
 
 class StaffView(View):

@@ -4,20 +4,20 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from services.catalog import actions
 from services.catalog.api.callers import Keeper, ReaderOrClient
 from services.catalog.tables import TemplateVersion
 from shared.events.catalog import BillingMode, Form, Frequency, Rollover, Terms, Tier
-from shared.http import Page, Paging
+from shared.http import Body, Page, Paging
 from shared.money import Currency, Minor
 from shared.texts import Line, Prose
 
 router = APIRouter()
 
 
-class NewTemplate(BaseModel):
+class NewTemplate(Body):
     """What is to be sold. Each form has its own fields, and none of another's (CC-01).
 
     Paid in full and by instalments: `session_count` sessions at once, for `price_minor` in all. Recurring: so many

@@ -3,18 +3,29 @@
 from typing import Any
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.directdebit.bank import Account
-from services.directdebit.rules import NoProvider
-from services.directdebit.tables.debits import ProviderAccount
+from services.directdebit.rules import DebitsUnderWay, NoProvider
+from services.directdebit.tables.debits import Debit, ProviderAccount
 from shared.database import Db
 from shared.sealed import Seal
 
+UNDER_WAY = ("created", "submitting", "unknown", "submitted")
 
-async def keep(db: Db, seal: Seal, account: Account) -> None:
-    """Store a business's account, in place of the one before."""
+
+async def keep(db: Db, seal: Seal, account: Account, *, same_account: bool) -> None:
+    """Store a business's account, in place of the one before. Raises DebitsUnderWay.
+
+    A debit in doubt is looked up and repeated only where it was first sent: another account would know nothing of it.
+    """
     business_id = db.context.business_id
+    before = await db.get(ProviderAccount, business_id, with_for_update=True)
+    if before and not same_account and (await find(db, seal)).token != account.token:
+        under_way = select(Debit.debit_id).where(Debit.state.in_(UNDER_WAY)).limit(1)
+        if await db.scalar(under_way) is not None:
+            raise DebitsUnderWay("Wait for them, or say same_account if the token is a new one of the same account.")
     sealed: dict[str, Any] = {
         "access_token": seal.close(account.token, about=f"provider token of {business_id}"),
         "callback_secrets": seal.close(

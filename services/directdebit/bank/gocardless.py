@@ -160,7 +160,7 @@ class GoCardless:
                 ) as http,
             ):
                 return await http.request(method, path, **request)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, ValueError) as error:
             return Unknown(type(error).__name__)
 
     # Being told
