@@ -9,7 +9,7 @@ from services.directdebit.actions import collecting
 from services.directdebit.tables.debits import Collection, Debit, DebitItem
 from shared.events.catalog import ClientChanged
 from shared.ids import new_id
-from tests.directdebit.conftest import SECRET, TODAY, Desk
+from tests.directdebit.conftest import OLD_SECRET, SECRET, TODAY, Desk
 
 pytestmark = pytest.mark.servers
 
