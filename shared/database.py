@@ -153,8 +153,12 @@ def is_away(error: BaseException) -> bool:
     """Whether the database (or the network to it) failed, rather than what was asked of it."""
     if isinstance(error, DBAPIError):
         state = getattr(error.orig, "sqlstate", None) or ""
-        return error.connection_invalidated or state.startswith(("08", "53", "57P"))
+        return error.connection_invalidated or state.startswith(("08", "28", "53", "57P"))
     return isinstance(error, OSError | asyncpg.PostgresConnectionError | asyncpg.InterfaceError | PoolTimeout)
+
+
+COMMAND_SECONDS = 35
+"""Longer than any statement may run: what has not answered by then is not there."""
 
 
 class Database:
@@ -170,6 +174,7 @@ class Database:
             hide_parameters=True,  # what a statement was given never shows in an error or a log
             connect_args={
                 "timeout": 5,
+                "command_timeout": COMMAND_SECONDS,
                 "server_settings": {
                     "idle_in_transaction_session_timeout": "30s",
                     "statement_timeout": "30s",

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from deploy.local.issuer import Issuer
 from deploy.local.postgres import postgres
@@ -20,6 +21,8 @@ Rooms = Callable[..., Awaitable[Room]]
 
 def pytest_configure() -> None:
     log.configure()
+    settings.register_profile("busy cores", deadline=None)
+    settings.load_profile("busy cores")
 
 
 @pytest.fixture(scope="session")

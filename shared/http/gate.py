@@ -45,11 +45,7 @@ class Gate:
                 log.error("unexpected", path=scope["path"], exc_info=error)
                 if status:  # the answer is under way, and only breaking it off tells that it is wrong
                     raise
-                answer = document(
-                    500,
-                    "unexpected",
-                    "Something went wrong on our side. Repeat the request with its Idempotency-Key: it is done once.",
-                )
+                answer = document(500, "unexpected", "Something went wrong on our side.", REPEAT)
                 await answer(scope, receive, marked)
             finally:
                 REQUESTS.labels(self.service, scope["method"], status).inc()
