@@ -164,7 +164,8 @@ COMMAND_SECONDS = 35
 class Database:
     """The engine of one service, and the wake-up calls of its relay and its workers."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, beside: "Database | None" = None) -> None:
+        """`beside` another: connections of its own, the same wake-up calls; so that neither can starve the other."""
         self.url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
         self.engine = create_async_engine(
             self.url,
@@ -183,8 +184,8 @@ class Database:
             },
         )
         self._sessions = async_sessionmaker(self.engine, class_=Db, expire_on_commit=False)
-        self.published = asyncio.Event()
-        self.scheduled = asyncio.Event()
+        self.published: asyncio.Event = beside.published if beside else asyncio.Event()
+        self.scheduled: asyncio.Event = beside.scheduled if beside else asyncio.Event()
 
     @asynccontextmanager
     async def transaction(self, context: Context | None = None) -> AsyncIterator[Db]:

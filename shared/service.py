@@ -74,10 +74,19 @@ class Running:
         self.url = settings.database_url[service.name].get_secret_value()
         self.loops: dict[str, asyncio.Task[None]] = {}
         self.database = Database(self.url, pool_size=settings.pool_size)
-        self.consumer = Consumer(service.name, self.database, service.handles)
+        self.backstage = Database(self.url, pool_size=settings.pool_size, beside=self.database)
+        """For the loops: requests that wait for them must not take their connections."""
+        self.consumer = Consumer(service.name, self.backstage, service.handles)
         self.app = service.app()
         self.app.state = State(
-            {"service": service.name, "database": self.database, "keys": keys, "settings": settings, "leaving": False}
+            {
+                "service": service.name,
+                "database": self.database,
+                "backstage": self.backstage,
+                "keys": keys,
+                "settings": settings,
+                "leaving": False,
+            }
         )
         self.app.add_middleware(Gate, service=service.name, body_limit=service.body_limit or settings.body_limit)
 
@@ -89,19 +98,19 @@ class Running:
             "consume": self._consume,
             "relay": self._relay,
             "retry": self._retry,
-            "work": lambda: work_forever(self.database, self.service.works, self.settings),
+            "work": lambda: work_forever(self.backstage, self.service.works, self.settings),
         }
         self.loops = {key: asyncio.create_task(supervise(f"{name}.{key}", loop)) for key, loop in loops.items()}
 
     async def _consume(self) -> None:
         """Take events only while the database answers: each one brought in vain counts towards its delivery limit."""
-        async with self.database.transaction() as db:
+        async with self.backstage.transaction() as db:
             await db.execute(select(1))
         await self.bus.consume(self.consumer)
 
     async def _relay(self) -> None:
         async with self.bus.publisher(self.service.name) as publisher:
-            await relay(self.service.name, self.database, publisher)
+            await relay(self.service.name, self.backstage, publisher)
 
     async def _retry(self) -> None:
         while True:
@@ -114,10 +123,11 @@ class Running:
         await asyncio.gather(*(_end(self.loops[key]) for key in ("consume", "retry", "work")))
         with suppress(Exception):  # without the database there is no last word
             async with asyncio.timeout(LAST_WORD_SECONDS):
-                while (await health.backlog(self.database))["pending"]:  # noqa: ASYNC110 — the outbox is in the database
+                while (await health.backlog(self.backstage))["pending"]:  # noqa: ASYNC110 — the outbox is in the database
                     await asyncio.sleep(0.05)
         await _end(self.loops["relay"])
         await self.database.close()
+        await self.backstage.close()
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -44,7 +44,7 @@ async def ready(request: Request) -> Response:
     try:
         if request.app.state.leaving:
             raise ConnectionError("shutting down")
-        await backlog(request.app.state.database)
+        await backlog(request.app.state.backstage)
     except Exception as error:  # noqa: BLE001 — whatever it is, it is not ready
         return JSONResponse({"status": "not ready", "because": type(error).__name__}, 503)
     return JSONResponse({"status": "ready"})
@@ -53,7 +53,7 @@ async def ready(request: Request) -> Response:
 @router.get("/health/detail")
 async def detail(request: Request) -> dict[str, Any]:
     """The backlog of the service, in numbers."""
-    return {"service": request.app.state.service, **await backlog(request.app.state.database)}
+    return {"service": request.app.state.service, **await backlog(request.app.state.backstage)}
 
 
 @router.get("/metrics")
@@ -61,7 +61,7 @@ async def metrics(request: Request) -> Response:
     """Prometheus text; the gauges are read at the moment of asking."""
     service = request.app.state.service
     try:
-        waiting = await backlog(request.app.state.database)
+        waiting = await backlog(request.app.state.backstage)
     except Exception:  # noqa: BLE001 — whatever it is, the other numbers are there
         waiting = {}
     for gauge, name in (

@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import pytest
 
 from deploy.local.system import SERVICES, TOGETHER, System, served, system
@@ -38,18 +37,6 @@ class Doomed:
                     await asyncio.sleep(0.02)
         self._well.enter_context(served(self.system, *self.victim))
         return await acting
-
-
-async def insist(send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """Send a request again, with its key, until somebody answers: what a good client does."""
-    while True:
-        try:
-            answer = await send()
-            if answer.status_code != 503:
-                return answer
-        except httpx.TransportError:
-            pass
-        await asyncio.sleep(0.1)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """HTTP to a running system, as behind a gateway: the first part of the path finds the service."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -36,6 +37,18 @@ class Gateway:
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Idempotency-Key": str(new_id())} | options.pop("headers", {})
         return await self._http.request(method, path, headers=headers, **options)
+
+    async def insist(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        """POST again under one key until somebody answers: what a good client does."""
+        headers = {"Idempotency-Key": str(new_id())} | headers
+        while True:
+            try:
+                answer = await self.request("POST", path, json=body, headers=headers)
+                if answer.status_code != 503:
+                    return answer
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.1)
 
     async def make(self, method: str, path: str, body: Any = None, *, expect: int | None = None) -> dict[str, Any]:
         """Send, and return the document; fail with the answer's own words unless it is a success (or as expected)."""

@@ -81,7 +81,7 @@ class Pair:
 
     async def heard(self, bell_id: UUID) -> list[int]:
         rows = await query(
-            self.listener.database, "select number from heard where bell_id = :id order by row_id", id=bell_id
+            self.listener.backstage, "select number from heard where bell_id = :id order by row_id", id=bell_id
         )
         return [row.number for row in rows]
 
@@ -96,7 +96,7 @@ class Pair:
 
     async def failed(self, bell_id: UUID) -> list[Any]:
         return await query(
-            self.listener.database,
+            self.listener.backstage,
             "select *, next_attempt_at is null as parked from inbox_failed where envelope like :id",
             id=f"%{bell_id}%",
         )

@@ -59,9 +59,8 @@ async def test_staff_book_an_expired_package_and_the_client_only_once_it_is_exte
 async def test_a_hundred_want_the_last_session_and_one_gets_it(studio: Studio) -> None:
     package_id = await studio.sell(await studio.template(**PAID_IN_FULL | {"session_count": 1}))
     orders = [studio.order(package_id, FRIDAY + days(1 + n // 10), hour=8 + n % 10) for n in range(100)]
-    headers = {"Prefer": "wait=10"}
     answers = await asyncio.gather(
-        *(studio.owner.request("POST", "/booking/v1/bookings", json=order, headers=headers) for order in orders)
+        *(studio.owner.insist("/booking/v1/bookings", order, Prefer="wait=10") for order in orders)
     )
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 99
     assert {a.json()["reason"] for a in answers if a.status_code == 409} == {"no_sessions_left"}
