@@ -16,6 +16,8 @@ from shared.service import Service
 from tests.harness.databases import Databases
 from tests.harness.room import Room, room
 
+pytest_plugins = ["tests.proven"]
+
 Rooms = Callable[..., Awaitable[Room]]
 
 
