@@ -20,6 +20,7 @@ from shared.database import Database
 from shared.events.catalog import BusinessChanged
 from shared.http import health
 from shared.http.gate import Gate
+from shared.http.openapi import complete
 from shared.http.problems import add_problem_handlers
 from shared.inbox import Consumer, Handlers
 from shared.log import log
@@ -62,6 +63,7 @@ class Service:
         app.include_router(self.router, prefix="/v1")
         app.include_router(health.router)
         add_problem_handlers(app)
+        complete(app)
         return app
 
 

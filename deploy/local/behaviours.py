@@ -60,16 +60,15 @@ def print_behaviours(root: Path = ROOT) -> int:
     """Print what the stories have proven. The exit status is 1 when none has been run yet, else 0."""
     behaviours = read_behaviours(root)
     proven = read_proven(root)
-    known = proven or {}
-    print(f"proven {sum(b.id in known for b in behaviours)} of {len(behaviours)}")
+    if proven is None:
+        print("No story has been run yet: ./dev test")
+        return 1
+    print(f"proven {sum(b.id in proven for b in behaviours)} of {len(behaviours)}")
     for source, name in SOURCES.items():
         ids = [b.id for b in behaviours if b.source == source]
-        done = [each for each in ids if each in known]
-        rest = [each for each in ids if each not in known]
+        done = [each for each in ids if each in proven]
+        rest = [each for each in ids if each not in proven]
         print(f"\n{source:<4}{name:<20}{len(done):>3} of {len(ids)}")
         print(f"    proven      {spans(done) or '-'}")
         print(f"    not proven  {spans(rest) or '-'}")
-    if proven is None:
-        print("\nNo story has been run yet: ./dev test")
-        return 1
     return 0

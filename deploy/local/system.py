@@ -88,10 +88,10 @@ def served(made: System, *names: str, failpoint: str | None = None) -> Iterator[
     port = str(urlsplit(made.urls[names[0]]).port)
     command = [sys.executable, "-m", "services", "run", *names, "--port", port]
     environment = made.environment | ({"PUNCHCARD_FAILPOINT": failpoint} if failpoint else {})
-    label = names[0] if len(names) == 1 else f"{len(names)} services"
+    label = names[0] if len(names) == 1 else "services"
     with running(command, made.logs, name=label, env=environment, stop_signal=signal.SIGTERM) as process:
         wait_for(
-            " and ".join(names),
+            label,
             lambda: _ready(made, names),
             seconds=START_SECONDS,
             alive=process.alive,

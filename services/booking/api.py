@@ -119,7 +119,7 @@ async def show(booking_id: UUID, call: DeskOrClient) -> BookingView:
 
 
 @router.post("/bookings/{booking_id}/cancel")
-async def cancel(booking_id: UUID, cancellation: Cancellation, call: DeskOrClient) -> BookingView:
+async def cancel(booking_id: UUID, call: DeskOrClient, cancellation: Cancellation = Cancellation()) -> BookingView:
     """Call a booking off; its session returns to the package, unless it is too late (PB-15)."""
     await call.once(
         actions.cancel, booking_id, caller=call.caller, reason=cancellation.reason, waive=cancellation.waive_late

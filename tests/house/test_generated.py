@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 from collections.abc import AsyncIterator
 
@@ -100,3 +101,12 @@ async def test_every_business_table_has_the_second_lock(made: Databases, name: s
         locked = set(rows.scalars())
     await engine.dispose()
     assert {table.name for table in _service(name).tables.tables.values()} == locked
+
+
+def test_every_post_asks_for_its_key_and_every_answer_may_be_a_problem() -> None:
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    for path, item in document["paths"].items():
+        for verb, endpoint in item.items():
+            asks = "Idempotency-Key" in {parameter["name"] for parameter in endpoint.get("parameters", [])}
+            assert asks == (verb == "post" and not path.endswith("/callbacks")), f"{verb} {path}"
+            assert "application/problem+json" in endpoint["responses"]["default"]["content"], f"{verb} {path}"
