@@ -133,6 +133,8 @@ def _flows(seen: Seen) -> Table:
     grid = Table.grid(padding=(0, 0, 0, 2))
     for number, flow in enumerate(flows.splitlines(), start=1):
         grid.add_row(Text(str(number), style="cyan"), flow)
+    if rest := _standing(seen.invoices)[3] - total(declined, "amount_minor"):
+        grid.add_row("", f"{money(rest)} more is owing where no debit was asked for: no auto-pay, or no mandate")
     if expected := [refusal.reason for refusal in seen.refusals if refusal.expected]:
         reasons = "; ".join(f"{reason[0].lower()}{reason[1:]}" for reason in dict.fromkeys(expected))
         grid.add_row("", f"{counted(len(expected), 'booking')} refused, as the files expect: {reasons}")
