@@ -1,21 +1,20 @@
 """What is owed, and when. Nothing here waits: a rule takes rows and values, and returns a fact or raises."""
 
-from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
 from services.billing.tables import Account, BilledPackage, DebitFact, Instalment, Invoice, Standing, State
 from shared.errors import Conflict
 from shared.events.billing import CollectionFailed, CollectionRequested, DatedAmount, InvoiceIssued, InvoiceLine
-from shared.events.catalog import Frequency, Terms, Tier
+from shared.events.catalog import Terms, Tier
 from shared.events.directdebit import DebitDeclined
 from shared.events.packages import PackageClosed, PackageSold, UsedSession
+from shared.schedule import due_date, period_count
 
 Label = Literal["scheduled", "due", "overdue", "paid_uncleared", "paid", "paid_final", "void"]
-WEEKS = {"weekly": 1, "fortnightly": 2}
 OUTCOMES = {"attended": "attended", "no_show": "no-show", "late_cancelled": "late cancelled"}
 OWES_NOTHING = ("void", "waived")
 
@@ -50,26 +49,6 @@ def split(total_minor: int, parts: int) -> list[int]:
     return [each + 1] * more + [each] * (parts - more)
 
 
-def due_date(first: date, frequency: Frequency, index: int) -> date:
-    """When the `index`-th part falls due, counted from the first date and never from the one before (R-05, R-06).
-
-    Monthly: the same day of the month, or the last day of a month that is too short.
-    """
-    if frequency == "monthly":
-        years, month = divmod(first.month - 1 + index - 1, 12)
-        year = first.year + years
-        return date(year, month + 1, min(first.day, monthrange(year, month + 1)[1]))
-    return first + timedelta(weeks=WEEKS[frequency] * (index - 1))
-
-
-def periods(frequency: Frequency, term: int) -> int:
-    """How many periods a fixed term has: a term is in weeks, a monthly one in months (R-15)."""
-    count, rest = divmod(term, WEEKS.get(frequency, 1))
-    if rest:
-        raise NotBillable(f"{term} weeks are not a whole number of {frequency} periods.")
-    return count
-
-
 def _dated(terms: Terms, first: date) -> list[tuple[date, int]]:
     """The dated amounts of a pre-billed sale. An open-ended one begins with its first period alone."""
     price, frequency = terms.price_minor, terms.frequency
@@ -82,7 +61,7 @@ def _dated(terms: Terms, first: date) -> list[tuple[date, int]]:
     if terms.form == "instalments" and terms.instalment_count:
         amounts = split(price, terms.instalment_count)
     elif terms.form == "recurring":
-        amounts = [price] * (periods(frequency, terms.term_weeks or 0) or 1)
+        amounts = [price] * (period_count(frequency, terms.term_weeks or 0) or 1)
     else:
         raise NotBillable(f"The form is {terms.form}, and the number of instalments {terms.instalment_count}.")
     return [(due_date(first, frequency, index), amount) for index, amount in enumerate(amounts, start=1)]

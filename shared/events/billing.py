@@ -46,6 +46,28 @@ class ClosureBilled(Event, type="billing.closure_billed.v1", subject="package_id
     invoice_id: UUID | None
 
 
+class PeriodOpened(Event, type="billing.period_opened.v1", subject="package_id", bulk=True):
+    """The next period of a recurring package has fallen due; it brings the period's sessions (OE-16, CC-17)."""
+
+    package_id: UUID
+    period_index: int
+    due_date: date
+
+
+class DayBilled(Event, type="billing.day_billed.v1", subject="business_id", bulk=True):
+    """All that falls due on a date, or fell due before, has been billed. `current`: no later date waits to be billed.
+
+    `since_date` is the first date of the run that caught up to it; `collections_requested` says how many of them carry
+    this date as their `run_date`.
+    """
+
+    business_id: UUID
+    since_date: date
+    business_date: date
+    current: bool
+    collections_requested: int
+
+
 class CollectionRequested(Event, type="billing.collection_requested.v1", subject="instalment_id", bulk=True):
     """This much of an instalment is to be collected by debit: an absolute target, and the newest version wins."""
 
@@ -55,6 +77,8 @@ class CollectionRequested(Event, type="billing.collection_requested.v1", subject
     currency: Currency
     collect_date: date
     payer_id: UUID
+    run_date: date | None = None
+    """The date whose run asked for it; none where it was asked for in between."""
 
 
 class CollectionFailed(Event, type="billing.collection_failed.v1", subject="instalment_id"):

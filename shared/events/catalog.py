@@ -1,6 +1,6 @@
 """What catalog tells: the state of the reference book. Full state with a sequence; the newest wins."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,10 +8,10 @@ from pydantic import Field
 
 from shared.events import Event, Part
 from shared.money import Currency, Minor, Whole
+from shared.schedule import Frequency as Frequency
 
 BillingMode = Literal["pre_bill", "post_bill"]
 Form = Literal["paid_in_full", "instalments", "recurring"]
-Frequency = Literal["weekly", "fortnightly", "monthly"]
 Rollover = Literal["reset", "add"]
 
 
@@ -25,6 +25,13 @@ class BusinessChanged(Event, type="catalog.business_changed.v1", subject="busine
     currency: Currency
     email: str
     test_now: datetime | None = None
+
+
+class BusinessDayStarted(Event, type="catalog.business_day_started.v1", subject="business_id"):
+    """All dates up to this one have started at the business; what is to happen on them may happen."""
+
+    business_id: UUID
+    business_date: date
 
 
 class ClientChanged(Event, type="catalog.client_changed.v1", subject="client_id"):

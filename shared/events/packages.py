@@ -22,6 +22,8 @@ class PackageSold(Event, type="packages.sold.v1", subject="package_id"):
     first_due_date: date
     auto_pay: bool
     sold_by: UUID | None
+    predecessor_id: UUID | None = None
+    """The closed package that this one renews (EZ-15)."""
 
 
 class SessionHeld(Event, type="packages.session_held.v1", subject="package_id"):
@@ -39,6 +41,14 @@ class HoldRefused(Event, type="packages.hold_refused.v1", subject="booking_id"):
 
     booking_id: UUID
     reason: str
+
+
+class HoldsMoved(Event, type="packages.holds_moved.v1", subject="package_id"):
+    """Sessions booked after a package's close are held by its successor now (R-29)."""
+
+    package_id: UUID
+    successor_id: UUID
+    booking_ids: list[UUID]
 
 
 class UsedSession(Part):

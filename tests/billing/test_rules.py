@@ -1,6 +1,5 @@
 """What is owed, and how it reads; by the vectors of the design, and by properties."""
 
-from calendar import monthrange
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from services.billing import rules
 from services.billing.tables import BilledPackage, DebitFact, Instalment, Invoice, Standing
 from shared.events.billing import DatedAmount, InvoiceIssued
-from shared.events.catalog import Frequency, Tier
+from shared.events.catalog import Tier
 from shared.events.directdebit import DebitDeclined
 from shared.events.packages import PackageClosed, UsedSession
 from shared.ids import new_id
@@ -47,37 +46,6 @@ def test_a_split_sums_to_the_total_and_its_larger_parts_come_first(total: int, p
 def test_a_total_is_split_as_written(total: int, parts: list[int]) -> None:
     """V-02, V-15."""
     assert rules.split(total, len(parts)) == parts
-
-
-def test_monthly_dates_return_to_the_day_of_the_first() -> None:
-    """V-14."""
-    dates = [rules.due_date(date(2023, 1, 31), "monthly", index) for index in range(1, 8)]
-    assert [(d.day, d.month) for d in dates] == [(31, 1), (28, 2), (31, 3), (30, 4), (31, 5), (30, 6), (31, 7)]
-
-
-@given(first=st.dates(date(2000, 1, 1), date(2100, 1, 1)), index=st.integers(1, 600))
-def test_a_month_is_never_skipped_and_never_doubled(first: date, index: int) -> None:
-    due = rules.due_date(first, "monthly", index)
-    assert (due.year - first.year) * 12 + due.month - first.month == index - 1
-    assert due.day == min(first.day, monthrange(due.year, due.month)[1])
-
-
-@given(first=st.dates(date(2000, 1, 1), date(2100, 1, 1)), index=st.integers(1, 600))
-def test_weeks_are_counted_from_the_first_date(first: date, index: int) -> None:
-    assert rules.due_date(first, "weekly", index) == first + timedelta(days=7 * (index - 1))
-    assert rules.due_date(first, "fortnightly", index) == first + timedelta(days=14 * (index - 1))
-
-
-@pytest.mark.parametrize(
-    ("frequency", "term", "count"), [("weekly", 12, 12), ("fortnightly", 12, 6), ("monthly", 6, 6)]
-)
-def test_a_fixed_term_has_whole_periods(frequency: Frequency, term: int, count: int) -> None:
-    assert rules.periods(frequency, term) == count
-
-
-def test_a_term_with_a_part_of_a_period_cannot_be_billed() -> None:
-    with pytest.raises(rules.NotBillable):
-        rules.periods("fortnightly", 13)
 
 
 # What a sale owes
