@@ -97,6 +97,8 @@ class Db(AsyncSession):
     """The business of the request; set by `Database.transaction`, not while handling events."""
     machine_now: datetime
     """The database's `now()` at the start of the request's transaction: for deadlines, never for business."""
+    publishes = False
+    """Whether a statement of this transaction writes facts to the outbox by itself."""
     schedules = False
     """Whether this transaction leaves work for the workers."""
 
@@ -203,7 +205,7 @@ class Database:
             await db.flush()
             await db.execute(WRITE_OUTBOX, pending)
         await db.commit()
-        if pending:
+        if pending or db.publishes:
             self.published.set()
         if db.schedules:
             self.scheduled.set()

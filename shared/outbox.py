@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+import orjson
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -68,6 +69,27 @@ def publish(db: Db, *events: Event) -> None:
                 ),
             }
         )
+
+
+def alike(db: Db, service: str) -> str:
+    """The members of the envelope that all facts of this transaction share, for a statement that writes facts itself.
+
+    Such a statement inserts into the outbox what the SQL function `envelope(alike, …)` makes of them.
+    """
+    db.publishes = True
+    context = db.context
+    members = {
+        "specversion": "1.0",
+        "datacontenttype": "application/json",
+        "source": service,
+        "time": datetime.now(UTC),
+        "businessid": context.business_id,
+        "actor": context.actor,
+        "correlationid": context.correlation_id,
+        "causationid": context.causation_id,
+        "traceparent": context.traceparent,
+    }
+    return orjson.dumps({name: value for name, value in members.items() if value is not None}).decode()[1:-1]
 
 
 @dataclass

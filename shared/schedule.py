@@ -1,4 +1,4 @@
-"""When periods and instalments fall due: always reckoned from the first date, never from the one before (R-05, R-06)."""
+"""When periods and instalments fall due: reckoned from the first date, never from the one before (R-05, R-06)."""
 
 from calendar import monthrange
 from datetime import date, timedelta

@@ -1,7 +1,8 @@
 """Billing: what is owed.
 
-Owns: invoices and their numbers, instalments, the journal; what debits have brought.
-Handles: catalog.business_changed, packages.sold, packages.closed, directdebit.debit_submitted,
-    directdebit.debit_settled, directdebit.debit_declined.
-Publishes: billing.invoice_issued, billing.closure_billed, billing.collection_requested, billing.collection_failed.
+Owns: invoices and their numbers, instalments, payments, the journal; how far the days are billed.
+Handles: catalog.business_changed, catalog.business_day_started, packages.sold, packages.closed,
+    directdebit.debit_submitted, directdebit.debit_settled, directdebit.debit_declined.
+Publishes: billing.invoice_issued, billing.closure_billed, billing.period_opened, billing.day_billed,
+    billing.collection_requested, billing.collection_failed.
 """

@@ -1,4 +1,4 @@
-"""Billing's web door: shapes out; nothing comes in but questions."""
+"""Billing's web door: shapes in, shapes out."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -6,11 +6,13 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import or_, select
 from sqlalchemy.orm import selectinload
 
-from services.billing import actions, rules
+from services.billing import actions
+from services.billing.actions import paying
+from services.billing.rules import standing
 from services.billing.tables import (
     Account,
     BilledPackage,
@@ -19,14 +21,19 @@ from services.billing.tables import (
     Instalment,
     Invoice,
     JournalEntry,
+    Method,
     State,
 )
+from shared.clock import Day
 from shared.events.catalog import Form, Frequency
-from shared.http import Call, Page, Paging, Permitted
+from shared.http import Body, Call, Page, Paging, Permitted
+from shared.money import Minor
+from shared.texts import Line
 
 router = APIRouter(tags=["billing"])
 
 TabOrClient = Annotated[Call, Permitted("billing.tab.access", clients=True)]
+Cashier = Annotated[Call, Permitted("invoice.manage")]
 Reports = Annotated[Call, Permitted("report.view")]
 
 
@@ -47,23 +54,23 @@ class InstalmentView(BaseModel):
     open_minor: int
     in_flight_minor: int
     state: State
-    label: rules.Label
+    label: standing.Label
 
     @classmethod
     def of(cls, instalment: Instalment, today: date) -> Self:
-        standing = rules.stand(instalment)
+        stands = standing.stand(instalment)
         return cls(
             instalment_id=instalment.instalment_id,
             due_date=instalment.due_date,
             amount_minor=instalment.amount_minor,
-            open_minor=standing.open_minor,
-            in_flight_minor=standing.in_flight_minor,
-            state=standing.state,
-            label=rules.label([standing], today=today),
+            open_minor=stands.open_minor,
+            in_flight_minor=stands.in_flight_minor,
+            state=stands.state,
+            label=standing.label([stands], today=today),
         )
 
 
-class PaymentFactView(BaseModel, from_attributes=True):
+class DebitFactView(BaseModel, from_attributes=True):
     """What became known of a debit for an instalment: absolute amounts, as of then."""
 
     debit_id: UUID
@@ -77,6 +84,26 @@ class PaymentFactView(BaseModel, from_attributes=True):
     code: str | None
     reason_class: str | None
     fact_date: date
+
+
+class PaymentView(BaseModel, from_attributes=True):
+    """Money that was handed over at the desk."""
+
+    payment_id: UUID
+    method: Method
+    amount_minor: int
+    paid_date: date
+    reference: str | None
+    recorded_by: str
+
+
+class NewPayment(Body):
+    """Money handed over for an invoice: today, unless it was before. It covers the earliest open instalments first."""
+
+    amount_minor: Annotated[Minor, Field(gt=0)]
+    method: Method
+    paid_date: Day | None = None
+    reference: Line | None = None
 
 
 class InvoiceView(BaseModel):
@@ -94,7 +121,7 @@ class InvoiceView(BaseModel):
     open_minor: int
     in_flight_minor: int
     currency: str
-    label: rules.Label
+    label: standing.Label
 
     @classmethod
     def of(cls, invoice: Invoice, today: date) -> Self:
@@ -103,11 +130,12 @@ class InvoiceView(BaseModel):
 
 
 class WholeInvoice(InvoiceView):
-    """An invoice with its lines and instalments (CC-12), and what its debits have brought, in order."""
+    """An invoice with its lines and instalments (CC-12), and what debits and people have brought, in order."""
 
     lines: list[LineView]
     instalments: list[InstalmentView]
-    payments: list[PaymentFactView]
+    debits: list[DebitFactView]
+    payments: list[PaymentView]
 
     @classmethod
     def of(cls, invoice: Invoice, today: date) -> Self:
@@ -116,17 +144,18 @@ class WholeInvoice(InvoiceView):
             **dict(InvoiceView.of(invoice, today)),
             lines=[LineView.model_validate(line) for line in invoice.lines],
             instalments=[InstalmentView.of(instalment, today) for instalment in invoice.instalments],
-            payments=[PaymentFactView.model_validate(fact) for fact in sorted(facts, key=_when)],
+            debits=[DebitFactView.model_validate(fact) for fact in sorted(facts, key=_when)],
+            payments=[PaymentView.model_validate(payment) for payment in invoice.payments],
         )
 
 
 def _standing(invoices: Iterable[Invoice], today: date) -> dict[str, Any]:
     """What is open and in flight of some invoices together, and how that reads."""
-    standings = [rules.stand(instalment) for invoice in invoices for instalment in invoice.instalments]
+    stands = [standing.stand(instalment) for invoice in invoices for instalment in invoice.instalments]
     return {
-        "open_minor": sum(standing.open_minor for standing in standings),
-        "in_flight_minor": sum(standing.in_flight_minor for standing in standings),
-        "label": rules.label(standings, today=today),
+        "open_minor": sum(each.open_minor for each in stands),
+        "in_flight_minor": sum(each.in_flight_minor for each in stands),
+        "label": standing.label(stands, today=today),
     }
 
 
@@ -148,7 +177,7 @@ class Billing(BaseModel):
     invoiced_minor: int
     open_minor: int
     in_flight_minor: int
-    label: rules.Label | None
+    label: standing.Label | None
     """Null when nothing was used, so nothing invoiced (R-30)."""
 
 
@@ -186,6 +215,7 @@ class EntryView(BaseModel, from_attributes=True):
     debit_id: UUID | None
     instalment_id: UUID | None
     sequence: int | None
+    payment_id: UUID | None
     recorded_at: AwareDatetime
     postings: list[PostingView]
 
@@ -213,6 +243,13 @@ async def show_invoice(invoice_id: UUID, call: TabOrClient) -> WholeInvoice:
     """One invoice."""
     async with call.transaction() as db:
         return WholeInvoice.of(await actions.find(db, invoice_id, caller=call.caller), db.today)
+
+
+@router.post("/invoices/{invoice_id}/payments", status_code=201)
+async def record_payment(invoice_id: UUID, new: NewPayment, call: Cashier) -> WholeInvoice:
+    """Record money that was handed over at the desk; that much less is collected by debit."""
+    await call.once(paying.record_payment, None, invoice_id, caller=call.caller, **dict(new))
+    return await show_invoice(invoice_id, call)
 
 
 @router.get("/packages/{package_id}/billing")

@@ -1,7 +1,8 @@
 """What billing does when it hears something."""
 
-from services.billing import actions
+from services.billing.actions import daily, invoicing, paying
 from shared.database import Db
+from shared.events.catalog import BusinessDayStarted
 from shared.events.directdebit import DebitDeclined, DebitEvent, DebitSettled, DebitSubmitted
 from shared.events.packages import PackageClosed, PackageSold
 from shared.inbox import Handlers
@@ -9,16 +10,21 @@ from shared.inbox import Handlers
 handles = Handlers()
 
 
+@handles(BusinessDayStarted)
+async def start_days(db: Db, event: BusinessDayStarted) -> None:
+    await daily.start_days(db, event.business_date)
+
+
 @handles(PackageSold)
 async def bill_sale(db: Db, event: PackageSold) -> None:
-    await actions.bill_sale(db, event)
+    await invoicing.bill_sale(db, event)
 
 
 @handles(PackageClosed)
 async def bill_closure(db: Db, event: PackageClosed) -> None:
-    await actions.bill_closure(db, event)
+    await invoicing.bill_closure(db, event)
 
 
 @handles(DebitSubmitted, DebitSettled, DebitDeclined)
 async def take_debit(db: Db, event: DebitEvent) -> None:
-    await actions.take_debit(db, event)
+    await paying.take_debit(db, event)

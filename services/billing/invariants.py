@@ -4,10 +4,24 @@ NEWEST = (
     "(select distinct on (debit_id, instalment_id) * from debit_facts order by debit_id, instalment_id, sequence desc)"
 )
 SUMS = (
-    "(select i.*, coalesce(sum(collected_minor), 0) collected, coalesce(sum(in_flight_minor), 0) in_flight"  # noqa: S608
+    "(select i.*, case when i.state in ('void', 'waived') then 0 else amount_minor end owed,"  # noqa: S608
+    " paid_minor + coalesce(sum(collected_minor), 0) brought, coalesce(sum(in_flight_minor), 0) in_flight"
     f" from instalments i left join {NEWEST} f using (instalment_id) group by i.instalment_id)"
 )
-"""Every instalment with what its debits have brought and may still bring."""
+"""Every instalment with what is owed for it, what was brought, and what its debits may still bring."""
+
+
+def _account(name: str) -> str:
+    """What the journal says of an account, by invoice."""
+    return (
+        "(select coalesce(sum(p.amount_minor), 0) from journal_entries e join postings p using (entry_id)"  # noqa: S608
+        f" where e.invoice_id = invoices.invoice_id and p.account = '{name}')"
+    )
+
+
+def _sum(expression: str) -> str:
+    return f"(select coalesce(sum({expression}), 0) from {SUMS} s where s.invoice_id = invoices.invoice_id)"  # noqa: S608
+
 
 INVARIANTS = {
     "an invoice is not the sum of its lines": (
@@ -22,11 +36,14 @@ INVARIANTS = {
         "select entry_id from journal_entries left join postings using (entry_id)"
         " group by entry_id, currency having coalesce(sum(amount_minor), 1) <> 0"
     ),
-    "what is receivable of an invoice is not what was issued less what was collected": (
-        "select invoice_id from invoices where total_minor"  # noqa: S608 — made of constants, as above and below
-        f" - (select coalesce(sum(collected), 0) from {SUMS} s where s.invoice_id = invoices.invoice_id)"
-        " <> (select coalesce(sum(p.amount_minor), 0) from journal_entries e join postings p using (entry_id)"
-        " where e.invoice_id = invoices.invoice_id and p.account = 'receivable')"
+    "what is receivable of an invoice is not what is owed less what was brought": (
+        f"select invoice_id from invoices where {_account('receivable')} <> {_sum('owed - least(owed, brought)')}"  # noqa: S608
+    ),
+    "the cash of an invoice is not what debits and payments brought": (
+        f"select invoice_id from invoices where {_account('cash')} <> {_sum('brought')}"  # noqa: S608
+    ),
+    "what was brought twice is not kept for the payer": (
+        f"select invoice_id from invoices where {_account('account_balance')} <> -{_sum('greatest(brought - owed, 0)')}"  # noqa: S608
     ),
     "the invoice numbers do not run from 1 without a gap": (
         "select count(*), max(number), max(last_number) from invoices full join invoice_counters using (business_id)"
@@ -37,6 +54,11 @@ INVARIANTS = {
         "select package_id, period_index from invoices where period_index is not null"
         " group by package_id, period_index having count(*) > 1"
     ),
+    "the invoices of an open-ended package are not those of its periods so far": (
+        "select package_id from billed_packages p where form = 'recurring' and term_weeks = 0 and price_minor > 0"
+        " and next_index - 1 <> (select count(*) from invoices i where i.package_id = p.package_id"
+        "  and i.period_index between 1 and p.next_index - 1)"
+    ),
     "a closure that is owed for has not exactly one invoice": (
         "select closure_id from closures left join invoices using (closure_id)"
         " group by closure_id, closures.total_minor"
@@ -45,9 +67,21 @@ INVARIANTS = {
     ),
     "an instalment is paid and open, or covered and not paid": (
         f"select instalment_id from {SUMS} s where state in ('scheduled', 'due', 'paid')"  # noqa: S608
-        " and (state = 'paid') <> (collected >= amount_minor)"
+        " and (state = 'paid') <> (brought >= amount_minor)"
     ),
-    "more is in flight than is open": (
-        f"select instalment_id from {SUMS} s where in_flight > greatest(amount_minor - collected, 0)"  # noqa: S608
+    "more is in flight than was asked for": (
+        f"select instalment_id from {SUMS} s where in_flight > amount_minor"  # noqa: S608
+    ),
+    "what was paid by hand is not the sum of its parts": (
+        "select instalment_id from instalments i left join payment_parts p using (instalment_id)"
+        " group by i.instalment_id having i.paid_minor <> coalesce(sum(p.amount_minor), 0)"
+    ),
+    "a payment is not the sum of its parts": (
+        "select payment_id from payments left join payment_parts p using (payment_id)"
+        " group by payment_id having payments.amount_minor <> coalesce(sum(p.amount_minor), 0)"
+    ),
+    "something that fell due on a day that is billed was left out": (
+        "select instalment_id from instalments, daily_runs where state = 'scheduled' and due_date <= last_done"
+        " union all select package_id from billed_packages, daily_runs where next_due_date <= last_done"
     ),
 }

@@ -1,6 +1,6 @@
 """Billing, put together."""
 
-from services.billing import api, handlers, invariants
+from services.billing import api, handlers, invariants, workers
 from services.billing.tables import Base
 from shared.service import Service
 
@@ -8,6 +8,7 @@ service = Service(
     "billing",
     router=api.router,
     handles=handlers.handles,
+    works=workers.works,
     tables=Base.metadata,
     invariants=invariants.INVARIANTS,
 )

@@ -5,14 +5,18 @@ from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shared.database import BusinessRow, Row, metadata
+from shared.events.billing import CollectionRequested
+from shared.schedule import Frequency
 
 State = Literal["scheduled", "due", "paid", "void", "waived"]
 DebitState = Literal["submitted", "settled", "declined"]
-Account = Literal["receivable", "sales", "cash"]
+Account = Literal["receivable", "sales", "cash", "account_balance"]
+Method = Literal["cash", "card"]
+OWES_NOTHING = ("void", "waived")
 Amount = Annotated[int, mapped_column(BigInteger)]
 
 
@@ -21,10 +25,22 @@ class Base(Row):
     metadata = metadata()
 
 
+@dataclass(frozen=True)
+class PackageEnded:
+    """A package was closed: it has no period that falls due after this day."""
+
+    ended_date: date
+
+
 class BilledPackage(BusinessRow, Base):
     """What billing needs to know of a package, as sold."""
 
     __tablename__ = "billed_packages"
+    __table_args__ = (
+        Index(
+            "ix_billed_packages_due", "business_id", "next_due_date", postgresql_where=text("next_due_date is not null")
+        ),
+    )
 
     package_id: Mapped[UUID] = mapped_column(primary_key=True)
     client_id: Mapped[UUID]
@@ -34,10 +50,42 @@ class BilledPackage(BusinessRow, Base):
     form: Mapped[str | None]
     price_minor: Mapped[Amount | None]
     currency: Mapped[str]
-    frequency: Mapped[str | None]
+    frequency: Mapped[Frequency | None] = mapped_column(Text)
     term_weeks: Mapped[int | None]
     first_due_date: Mapped[date]
     auto_pay: Mapped[bool]
+    next_index: Mapped[int]
+    """The period that falls due next; those before it have been opened, each once (R-09)."""
+    next_due_date: Mapped[date | None]
+    """When it falls due; none where no period will come."""
+    ended_date: Mapped[date | None]
+    """The day on which the package was closed: no period that falls due later is billed."""
+
+    def apply(self, fact: PackageEnded) -> None:
+        """The only way it changes, but for the periods that the day's run opens."""
+        self.ended_date = fact.ended_date
+        if self.next_due_date and self.next_due_date > fact.ended_date:
+            self.next_due_date = None
+
+    @property
+    def open_ended(self) -> bool:
+        """Recurring without a last period: each period has an invoice of its own (OE-03, OE-11)."""
+        return self.form == "recurring" and not self.term_weeks
+
+
+class DailyRun(Base):
+    """How far the days of a business are billed. Who makes something due shares the row, who bills a day owns it."""
+
+    __tablename__ = "daily_runs"
+    __table_args__ = (CheckConstraint("last_done <= target", name="ends_at_its_target"),)
+
+    business_id: Mapped[UUID] = mapped_column(primary_key=True)
+    last_done: Mapped[date]
+    target: Mapped[date]
+    since_date: Mapped[date]
+    """The first date of the run that is catching up, or was the last to."""
+    collections_requested: Mapped[int] = mapped_column(default=0)
+    """By the date in hand, so far."""
 
 
 class Closure(BusinessRow, Base):
@@ -86,6 +134,7 @@ class Invoice(BusinessRow, Base):
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     lines: Mapped[list["Line"]] = relationship(order_by="Line.position", lazy="raise", viewonly=True)
+    payments: Mapped[list["Payment"]] = relationship(order_by="Payment.payment_id", lazy="raise", viewonly=True)
     instalments: Mapped[list["Instalment"]] = relationship(
         order_by="Instalment.position", lazy="raise", back_populates="invoice"
     )
@@ -114,6 +163,13 @@ class Standing:
     provisional_minor: int
 
 
+@dataclass(frozen=True)
+class PaidByHand:
+    """So much more of an instalment was handed over at the desk."""
+
+    amount_minor: int
+
+
 class Instalment(BusinessRow, Base):
     """A dated part of an invoice; what can be collected."""
 
@@ -122,6 +178,8 @@ class Instalment(BusinessRow, Base):
         UniqueConstraint("invoice_id", "position"),
         CheckConstraint("amount_minor > 0", name="asks_for_money"),
         CheckConstraint("state in ('scheduled', 'due', 'paid', 'void', 'waived')", name="has_a_state"),
+        CheckConstraint("paid_minor >= 0 and paid_minor <= amount_minor", name="paid_by_hand"),
+        Index("ix_instalments_scheduled", "business_id", "due_date", postgresql_where=text("state = 'scheduled'")),
     )
 
     instalment_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -129,6 +187,8 @@ class Instalment(BusinessRow, Base):
     position: Mapped[int]
     due_date: Mapped[date]
     amount_minor: Mapped[Amount]
+    paid_minor: Mapped[Amount] = mapped_column(default=0)
+    """What was paid by hand: the sum of the parts of payments that went to it."""
     state: Mapped[State] = mapped_column(Text)
     collection_version: Mapped[int]
     """The version of the newest `CollectionRequested`; 0 while none has been published (docs/decisions/0001)."""
@@ -136,9 +196,42 @@ class Instalment(BusinessRow, Base):
     invoice: Mapped[Invoice] = relationship(lazy="raise", back_populates="instalments")
     debit_facts: Mapped[list["DebitFact"]] = relationship(lazy="raise")
 
-    def apply(self, fact: Standing) -> None:
+    def apply(self, fact: Standing | PaidByHand | CollectionRequested) -> None:
         """The only way an instalment changes."""
-        self.state = fact.state
+        match fact:
+            case Standing():
+                self.state = fact.state
+            case PaidByHand():
+                self.paid_minor += fact.amount_minor
+            case CollectionRequested():
+                self.collection_version = fact.version
+
+
+class Payment(BusinessRow, Base):
+    """Money that was handed over at the desk, for an invoice; never changed, never deleted."""
+
+    __tablename__ = "payments"
+    __table_args__ = (CheckConstraint("amount_minor > 0", name="brings_money"),)
+
+    payment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.invoice_id"), index=True)
+    method: Mapped[Method] = mapped_column(Text)
+    amount_minor: Mapped[Amount]
+    paid_date: Mapped[date]
+    reference: Mapped[str | None]
+    recorded_by: Mapped[str]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class PaymentPart(BusinessRow, Base):
+    """The part of a payment that went to one instalment."""
+
+    __tablename__ = "payment_parts"
+    __table_args__ = (CheckConstraint("amount_minor > 0", name="brings_money"),)
+
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.payment_id"), primary_key=True)
+    instalment_id: Mapped[UUID] = mapped_column(ForeignKey("instalments.instalment_id"), primary_key=True, index=True)
+    amount_minor: Mapped[Amount]
 
 
 class DebitFact(BusinessRow, Base):
@@ -168,16 +261,23 @@ class DebitFact(BusinessRow, Base):
 
 
 class JournalEntry(BusinessRow, Base):
-    """Why money moved: an invoice was issued, or a debit brought or lost some. Never changed, never deleted."""
+    """Why money moved: an invoice was issued or voided, a payment came, a debit brought or lost some.
+
+    Never changed, never deleted.
+    """
 
     __tablename__ = "journal_entries"
-    __table_args__ = (UniqueConstraint("debit_id", "instalment_id", "sequence"),)
+    __table_args__ = (
+        UniqueConstraint("debit_id", "instalment_id", "sequence"),
+        UniqueConstraint("payment_id", "instalment_id"),
+    )
 
     entry_id: Mapped[UUID] = mapped_column(primary_key=True)
     invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.invoice_id"), index=True)
     debit_id: Mapped[UUID | None]
     instalment_id: Mapped[UUID | None]
     sequence: Mapped[int | None]
+    payment_id: Mapped[UUID | None]
     entry_date: Mapped[date]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
