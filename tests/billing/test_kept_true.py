@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from services.billing.invariants import INVARIANTS
 from shared.events.directdebit import DebitSettled
 from shared.ids import new_id
-from tests.billing.desk import Studio, closure, debit
+from tests.billing.desk import FORTNIGHTLY, Studio, closure, debit
 from tests.harness.room import Room
 from tests.harness.terms import POST_BILL
 
@@ -57,19 +57,38 @@ DAMAGE = {
         "alter table postings disable trigger user",
         "update postings set amount_minor = amount_minor + 1 where account = 'sales'",
     ],
-    "what is receivable of an invoice is not what was issued less what was collected": [
+    "what is receivable of an invoice is not what is owed less what was brought": [
         "update debit_facts set collected_minor = collected_minor - 1"
+    ],
+    "the cash of an invoice is not what debits and payments brought": [
+        "update debit_facts set collected_minor = collected_minor + 1"
+    ],
+    "what was brought twice is not kept for the payer": [
+        "update debit_facts set collected_minor = collected_minor + 1"
     ],
     "the invoice numbers do not run from 1 without a gap": ["update invoices set number = number + 10"],
     "a period of a package is billed twice": [
         "alter table invoices drop constraint uq_invoices_package_id_period_index",
         "update invoices set package_id = (select package_id from invoices where number = 1) where number = 2",
     ],
+    "the invoices of an open-ended package are not those of its periods so far": [
+        "update billed_packages set next_index = next_index + 1 where form = 'recurring'"
+    ],
     "a closure that is owed for has not exactly one invoice": [
         "update invoices set closure_id = null, period_index = 9 where closure_id is not null"
     ],
     "an instalment is paid and open, or covered and not paid": ["update instalments set state = 'due'"],
-    "more is in flight than is open": ["update debit_facts set in_flight_minor = 1"],
+    "more is in flight than was asked for": ["update debit_facts set in_flight_minor = 10 ^ 6"],
+    "what was paid by hand is not the sum of its parts": [
+        "update instalments set paid_minor = paid_minor - 1 where paid_minor > 0"
+    ],
+    "a payment is not the sum of its parts": [
+        "alter table payments disable trigger user",
+        "update payments set amount_minor = amount_minor + 1",
+    ],
+    "something that fell due on a day that is billed was left out": [
+        "update billed_packages set next_due_date = '2022-09-13' where form = 'recurring'"
+    ],
 }
 
 
@@ -78,6 +97,7 @@ async def test_an_invariant_turns_red(studio: Studio, billing: Room, name: str) 
     sale = studio.sale(**POST_BILL)
     issued = await studio.owed()
     await studio.owed()
+    await studio.pay((await studio.owed(**FORTNIGHTLY)).invoice_id, 30000)
     paid = debit(DebitSettled, new_id(), 2, issued.instalments[0].instalment_id, collected=50000)
     await studio.hear(sale, closure(sale, ["attended"]), paid)
     await studio.whole()
