@@ -1,0 +1,114 @@
+"""`kill -9` at every step of the day chain, of a close and of its renewal: the same end as without."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from tests.faults.conftest import EMBEDDED, Doomed, doomed
+from tests.harness.studio import FRIDAY, ZONE, Studio, days
+from tests.stories.test_instalments import FIVE_PARTS
+from tests.stories.test_post_bill import post_bill
+from tests.stories.test_recurring import SIX_A_FORTNIGHT
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
+
+TARGET = FRIDAY + days(33)
+OF_THE_DAY = ["day.periods:8", "day.instalments:8", "day.finished:5", "day.committed:5"]
+OF_THE_CONSUMER = ["consumer.deduplicated", "consumer.before_commit", "consumer.after_commit"]
+OF_THE_RELAY = ["relay.published", "relay.deleted"]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        EMBEDDED,
+        *(
+            pytest.param(
+                ("rabbitmq", (name,)),
+                id=f"rabbitmq-{name}",
+                marks=[pytest.mark.broker, pytest.mark.xdist_group(f"faults-{name}")],
+            )
+            for name in ("billing", "packages")
+        ),
+    ],
+)
+def house(
+    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Doomed]:
+    transport, victim = request.param
+    amqp_url: Any = request.getfixturevalue("amqp_url") if transport == "rabbitmq" else None
+    folder: Path = tmp_path_factory.mktemp("fault")
+    with doomed(folder, postgres_url, amqp_url, victim) as made:
+        yield made
+
+
+async def start_days(studio: Studio) -> None:
+    """Move the clock by a month, until somebody has heard it."""
+    now = datetime.combine(TARGET, time(8), ZONE).isoformat()
+    while True:
+        try:
+            answer = await studio.owner.request("PUT", "/catalog/v1/business/clock", json={"now": now})
+            if answer.status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.1)
+
+
+async def free_what_the_dead_held(studio: Studio) -> None:
+    """Work in the hands of a killed process is taken up when its lease of a minute ends; here, at once."""
+    for name in ("billing", "packages"):
+        async with studio.observer.databases[name].transaction() as db:
+            await db.execute(text("update work set due_at = now() where kind = 'bill_days'"))
+
+
+@pytest.mark.parametrize("failpoint", [*OF_THE_DAY, *OF_THE_CONSUMER, *OF_THE_RELAY])
+async def test_a_month_of_days_survives_a_kill(house: Doomed, studio: Studio, failpoint: str) -> None:
+    if failpoint in OF_THE_DAY and "billing" not in house.victim:
+        failpoint = {"day.periods:8": "consumer.before_commit:3", "day.finished:5": "consumer.after_commit:3"}.get(
+            failpoint, "rabbit.before_ack"
+        )
+    endless = await studio.sell(await studio.template(**SIX_A_FORTNIGHT), first_due_date="2022-09-13")
+    parts = await studio.sell(await studio.template(**FIVE_PARTS), first_due_date="2022-09-13")
+    booked = await studio.book(endless, FRIDAY + days(20))
+    await studio.quiet()
+    await house.survive(failpoint, lambda: start_days(studio))
+    await free_what_the_dead_held(studio)
+    assert [(i["number"], i["issued_date"]) for i in await studio.invoices(endless)] == [
+        (1, "2022-09-09"),
+        (3, "2022-09-27"),
+        (4, "2022-10-11"),
+    ]
+    (invoice,) = await studio.invoices(parts)
+    assert [part["state"] for part in invoice["instalments"]] == ["due"] * 3 + ["scheduled"] * 2
+    package = await studio.package(endless)
+    counts = {name: package[name] for name in ("available", "held", "forfeited", "ahead")}
+    assert counts == {"available": 6, "held": 1, "forfeited": 11, "ahead": 0}
+    assert (await studio.booking(booked))["state"] == "confirmed"
+
+
+@pytest.mark.parametrize("failpoint", ["http.committed", *OF_THE_CONSUMER, *OF_THE_RELAY])
+async def test_a_close_and_its_renewal_survive_a_kill(house: Doomed, studio: Studio, failpoint: str) -> None:
+    if failpoint == "http.committed" and "packages" not in house.victim:
+        failpoint = "rabbit.before_ack"
+    package_id = await post_bill(studio, auto_renew=True)
+    for day in (1, 2):
+        await studio.use(package_id, FRIDAY + days(day))
+    later = await studio.book(package_id, FRIDAY + days(9))
+    await studio.quiet()
+
+    async def close() -> None:
+        answer = await studio.owner.insist(f"/packages/v1/packages/{package_id}/close", None)
+        assert answer.status_code == 200, answer.text
+
+    await house.survive(failpoint, close)
+    assert [invoice["total_minor"] for invoice in await studio.invoices(package_id)] == [12000]
+    successor_id = (await studio.package(package_id))["successor_id"]
+    assert (await studio.package(successor_id))["held"] == 1
+    assert (await studio.booking(later))["package_id"] == successor_id
