@@ -37,15 +37,22 @@ def bookings_and_holds_agree(facts: Facts) -> list[Any]:
         if (expected := HOLD_OF.get(booking.state))
         for hold in [holds.get(booking.booking_id)]
         if hold is None
-        or (hold.state != expected and (booking.state, hold.state) != ("cancelled", "refused"))
+        or (hold.state not in (expected, _early(expected)) and (booking.state, hold.state) != ("cancelled", "refused"))
         or (expected != "returned" and hold.package_id != booking.package_id)
     ]
+
+
+def _early(expected: str) -> str:
+    """What a session is until the lot of its period has come."""
+    return "ahead" if expected in ("held", "consumed") else expected
 
 
 def no_session_without_a_booking(facts: Facts) -> list[Any]:
     """Every session held or used belongs to a booking that is there."""
     booked = {booking.booking_id for booking in facts.bookings}
-    return [h.booking_id for h in facts.holds if h.state in ("held", "consumed") and h.booking_id not in booked]
+    return [
+        h.booking_id for h in facts.holds if h.state in ("held", "ahead", "consumed") and h.booking_id not in booked
+    ]
 
 
 def closed_sessions_are_billed_once(facts: Facts) -> list[Any]:

@@ -15,12 +15,13 @@ COMMANDS = {
     "demo": "deploy.local.demo",
     "up": "deploy.local.up",
     "token": "deploy.local.token",
+    "clock": "deploy.local.clock",
     "check": "deploy.local.checks",
     "test": "deploy.local.tests_run",
     "docs": "deploy.local.docs",
     "behaviours": __name__,
 }
-"""Each command, and the module that has a function of its name."""
+"""Each command, and the module that has a function of its name, or a group of commands."""
 
 TO_PYTEST = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -54,8 +55,12 @@ def commands(names: Iterable[str]) -> typer.Typer:
     )
     app.callback()(lambda: None)
     for name in names:
+        found = getattr(import_module(COMMANDS[name]), name)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, cls=Commands)
+            continue
         settings = TO_PYTEST if name == "test" else None
-        app.command(name, context_settings=settings)(getattr(import_module(COMMANDS[name]), name))
+        app.command(name, context_settings=settings)(found)
     return app
 
 

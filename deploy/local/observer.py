@@ -4,14 +4,14 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import httpx
 from sqlalchemy import text
 
 from deploy.local.across import ACROSS, Facts
-from deploy.local.system import SERVICES, System
+from deploy.local.system import SERVICES
 from shared.database import Context, Database
 from shared.service import Service
 
@@ -21,8 +21,10 @@ BUSY = (
     "select 'facts to send' what, type of, count(*) many from outbox where business_id = :id group by type"
     " union all select 'events to try again', type, count(*) from inbox_failed"
     " where business_id = :id and next_attempt_at is not null group by type"
-    " union all select 'work to do', kind, count(*) from work where business_id = :id group by kind"
+    " union all select 'work to do', kind, count(*) from work where business_id = :id"
+    "  and not (kind = 'start_day' and attempts = 0 and due_at > now()) group by kind"
 )
+"""In real time a day that is to start always waits in catalog: that is rest."""
 TOLD = "select event_id, type from event_log where business_id = :id"
 KNOWN = (
     "select event_id from inbox where event_id = any(:ids)"
@@ -31,10 +33,28 @@ KNOWN = (
 PARKED = "select type, error from inbox_failed where business_id = :id and next_attempt_at is null"
 
 
+class Parts(Protocol):
+    """What there is to look into."""
+
+    @property
+    def database_urls(self) -> dict[str, str]: ...
+
+    @property
+    def bank_url(self) -> str: ...
+
+
+class NotQuiet(AssertionError):
+    """Something still moves when all should be at rest."""
+
+    def __init__(self, seconds: float, unrest: dict[str, Any]) -> None:
+        super().__init__(f"not quiet after {seconds} s: {unrest}")
+        self.unrest = unrest
+
+
 class Observer:
     """One pair of eyes for a whole run; a business at a time."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: Parts) -> None:
         self.system = system
         self.databases = {name: Database(url, pool_size=2) for name, url in system.database_urls.items()}
         self._heard: dict[str, set[UUID]] = {name: set() for name in SERVICES}
@@ -93,7 +113,11 @@ class Observer:
                     calm = 0 if unrest else calm + 1
                     await asyncio.sleep(0.02)
                 return
-        raise AssertionError(f"not quiet after {seconds} s: {unrest}")
+        raise NotQuiet(seconds, unrest)
+
+    async def parked(self, business_id: UUID) -> dict[str, list[Any]]:
+        """The events that wait for a person, by service: type and error of each."""
+        return {service: rows for service, rows in (await self._of_each(PARKED, business_id)).items() if rows}
 
     async def violations(self, business_id: UUID) -> dict[str, list[Any]]:
         """Every invariant that does not hold, of each service and across them, with what breaks it."""

@@ -1,6 +1,10 @@
 """What `./dev up` and `./dev demo` keep from run to run, and for whom a token is unless told otherwise."""
 
+import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -26,3 +30,35 @@ def current_business(state: Path, *, becomes: UUID | None = None) -> UUID:
         state.mkdir(parents=True, exist_ok=True)
         file.write_text(str(becomes or new_id()))
     return UUID(file.read_text())
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts of a running system are, for another process of the same user."""
+
+    urls: dict[str, str]
+    database_urls: dict[str, str]
+    bank_url: str
+
+
+@contextmanager
+def noted(state: Path, addresses: Addresses) -> Iterator[None]:
+    """Leave the addresses in the state folder while the system runs; they hold passwords, so nobody else may read."""
+    file = _running(state)
+    file.unlink(missing_ok=True)  # what a killed run left may have another mode
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        json.dump(asdict(addresses), opened)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def read_addresses(state: Path) -> Addresses | None:
+    """Where the system of this state folder runs; None where none does."""
+    file = _running(state)
+    return Addresses(**json.loads(file.read_text())) if file.exists() else None
+
+
+def _running(state: Path) -> Path:
+    return state / "running.json"

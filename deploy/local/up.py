@@ -25,7 +25,7 @@ from deploy.local.mail import mail_app
 from deploy.local.postgres import postgres
 from deploy.local.rabbitmq import FOR_DEMO, rabbitmq
 from deploy.local.servers import Server, ServerFailed, interrupted
-from deploy.local.state import STATE, State, from_caller
+from deploy.local.state import STATE, Addresses, State, from_caller, noted
 from deploy.local.system import APART, SERVICES, TOGETHER, System, served, system
 
 T = TypeVar("T")
@@ -108,6 +108,7 @@ def running(state: Path, say: Say, *, embedded: bool) -> Iterator[Up]:
         mail_url = stack.enter_context(_page(mail_app(made.mail)))
         stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
         names = [", ".join(group) for group in groups]
+        stack.enter_context(noted(state, Addresses(made.urls, made.database_urls, made.bank_url)))
         try:
             yield Up(made, state, dict(zip(names, started, strict=True)), mail_url)
         finally:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 
@@ -11,14 +12,14 @@ from services.booking import rules
 from services.booking.tables import BookableService, Booking, Client, Staff
 from shared.auth import Caller
 from shared.database import Db, violates
-from shared.errors import NotFound, NotYetKnown
+from shared.errors import Later, NotFound, NotYetKnown
 from shared.events.booking import (
     AttendanceRecorded,
     BookingCancelled,
     BookingConfirmed,
     BookingRefused,
 )
-from shared.events.packages import SessionHeld
+from shared.events.packages import HoldsMoved, SessionHeld
 from shared.outbox import publish
 from shared.work import done, schedule
 
@@ -142,3 +143,14 @@ async def give_up(db: Db, booking_id: UUID, *, reason: str) -> None:
         return
     _become(db, booking, rules.refuse(booking, reason=reason))
     await done(db, "decide", booking_id)
+
+
+async def follow(db: Db, fact: HoldsMoved) -> None:
+    """Sessions of these bookings are held by the successor of their package now, whatever became of them (R-29)."""
+    rows = select(Booking).where(Booking.booking_id.in_(fact.booking_ids)).order_by(Booking.booking_id)
+    bookings = (await db.scalars(rows.with_for_update().execution_options(populate_existing=True))).all()
+    if any(booking.state == "holding" for booking in bookings):
+        raise Later("that their sessions are held has not been heard yet")
+    for booking in bookings:
+        if booking.package_id == fact.package_id:
+            booking.apply(fact)

@@ -5,7 +5,7 @@ from services.booking.tables import BookableService, Client, Staff
 from shared.copies import keep
 from shared.database import Db
 from shared.events.catalog import ClientChanged, ServiceChanged, StaffChanged
-from shared.events.packages import HoldRefused, SessionHeld
+from shared.events.packages import HoldRefused, HoldsMoved, SessionHeld
 from shared.inbox import Handlers
 
 handles = Handlers()
@@ -34,3 +34,8 @@ async def confirm_booking(db: Db, event: SessionHeld) -> None:
 @handles(HoldRefused)
 async def refuse_booking(db: Db, event: HoldRefused) -> None:
     await actions.give_up(db, event.booking_id, reason=event.reason)
+
+
+@handles(HoldsMoved)
+async def follow_package(db: Db, event: HoldsMoved) -> None:
+    await actions.follow(db, event)

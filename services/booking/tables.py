@@ -16,7 +16,7 @@ from shared.events.booking import (
     BookingConfirmed,
     BookingRefused,
 )
-from shared.events.packages import SessionHeld
+from shared.events.packages import HoldsMoved, SessionHeld
 
 State = Literal["holding", "requested", "confirmed", "attended", "no_show", "late_cancelled", "cancelled", "refused"]
 TAKES_TIME = "state in ('holding', 'requested', 'confirmed', 'attended', 'no_show')"
@@ -75,6 +75,9 @@ class Booking(BusinessRow, Base):
             case SessionHeld():
                 self.package_id, self.late_cancel_hours = fact.package_id, fact.late_cancel_hours
                 self.state = "requested"
+                return
+            case HoldsMoved():
+                self.package_id = fact.successor_id
                 return
             case BookingConfirmed():
                 self.state = "confirmed"

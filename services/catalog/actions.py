@@ -10,17 +10,18 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
 from services.catalog import rules
-from services.catalog.tables import Client, ClientWord, Entry, OfferedService, Staff, TemplateVersion
+from services.catalog.tables import Client, ClientWord, Entry, OfferedService, Staff, StartedDays, TemplateVersion
 from shared.auth import Caller
 from shared.clock import BusinessClock
 from shared.copies import keep
 from shared.database import Context, Db
 from shared.errors import NotFound
 from shared.events import Event
-from shared.events.catalog import BusinessChanged, TemplatePublished, Terms
+from shared.events.catalog import BusinessChanged, BusinessDayStarted, TemplatePublished, Terms
 from shared.money import Currency
 from shared.outbox import publish
 from shared.plumbing import business
+from shared.work import done, schedule
 
 E = TypeVar("E", bound=Entry)
 
@@ -37,13 +38,15 @@ async def find_business(db: Db, business_id: UUID, *, lock: bool = False) -> Bus
     return BusinessChanged(**row._mapping)
 
 
-async def describe_business(db: Db, context: Context, *, name: str, zone: str, currency: str, email: str) -> None:
+async def describe_business(
+    db: Db, context: Context, *, production: bool, test_now: datetime | None, **described: str
+) -> None:
     """The first description makes the business: its row is written before it is locked, so that there is one."""
-    described = {"name": name, "zone": zone, "currency": currency, "email": email}
     new = insert(business).values(business_id=context.business_id, sequence=0, **described)
     await db.execute(new.on_conflict_do_nothing())
     last = await find_business(db, context.business_id, lock=True)
-    await _tell_business(db, context, rules.describe(last, **described))
+    fact = rules.describe(last, test_now=test_now, production=production, **described)
+    await _tell_business(db, context, fact)
 
 
 async def move_clock(db: Db, context: Context, *, now: datetime, production: bool) -> None:
@@ -53,11 +56,33 @@ async def move_clock(db: Db, context: Context, *, now: datetime, production: boo
 
 
 async def _tell_business(db: Db, context: Context, fact: BusinessChanged) -> None:
-    """Keep and publish the fact, on the date that it is now at the business."""
-    today = BusinessClock(fact.zone, fact.test_now).now().date()
-    await db.enter(replace(context, business_date=today))
+    """Keep and publish the fact, on the date that it is now at the business; then that this date has started."""
+    await db.enter(replace(context, business_date=BusinessClock(fact.zone, fact.test_now).now().date()))
     await keep(db, business, fact)
     publish(db, fact)
+    await start_days(db, fact)
+
+
+async def start_days(db: Db, told: BusinessChanged) -> None:
+    """Tell that all dates up to today have started, if that is new; in real time, come back when the next one does.
+
+    The newest date only rises: no zone, clock change or second worker starts one again (R-08, R-10). The work is left
+    as a fresh row, which whoever holds the lease of the old one cannot take for done.
+    """
+    now = BusinessClock(told.zone, told.test_now).now()
+    await db.enter(replace(db.context, business_date=now.date()))
+    rise = insert(StartedDays).values(business_id=told.business_id, started_date=now.date())
+    rise = rise.on_conflict_do_update(
+        index_elements=[StartedDays.business_id],
+        set_={"started_date": rise.excluded.started_date},
+        where=StartedDays.started_date < rise.excluded.started_date,
+    )
+    if (await db.execute(rise.returning(StartedDays.started_date))).first():
+        publish(db, BusinessDayStarted(business_id=told.business_id, business_date=now.date()))
+    if told.test_now is None:
+        started = (await db.scalars(select(StartedDays.started_date).filter_by(business_id=told.business_id))).one()
+        await done(db, "start_day", told.business_id)
+        await schedule(db, "start_day", told.business_id, after=rules.next_start(started, told.zone, now) - now)
 
 
 async def add(db: Db, entry_id: UUID, /, kind: type[Entry], **fields: Any) -> None:

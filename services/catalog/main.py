@@ -1,6 +1,6 @@
 """Catalog, put together."""
 
-from services.catalog import api, invariants
+from services.catalog import api, invariants, workers
 from services.catalog.tables import Base
 from shared.inbox import Handlers
 from shared.service import Service
@@ -9,6 +9,7 @@ service = Service(
     "catalog",
     router=api.router,
     handles=Handlers(),
+    works=workers.works,
     tables=Base.metadata,
     invariants=invariants.INVARIANTS,
 )

@@ -3,10 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from services.catalog.tables import Client, Entry, OfferedService, Staff, TemplateVersion
 from shared.errors import Conflict, Invalid
@@ -40,12 +41,38 @@ class NoTestClock(Conflict):
     """A business in production lives in real time."""
 
 
+class LivesInRealTime(Conflict):
+    """This business lives in real time. Give `test_now` with the first description of a new one."""
+
+
+class ClockMovesElsewhere(Conflict):
+    """The test clock of this business stands at another instant. Move it by `PUT /business/clock`."""
+
+
 class ClockRunsForward(Conflict):
     """A test clock only moves forward."""
 
 
-def describe(last: BusinessChanged, *, name: str, zone: str, currency: str, email: str) -> BusinessChanged:
-    """A business is as it describes itself; its test clock stays where it stands, in a new zone too (R-10)."""
+def describe(
+    last: BusinessChanged,
+    *,
+    name: str,
+    zone: str,
+    currency: str,
+    email: str,
+    test_now: datetime | None,
+    production: bool,
+) -> BusinessChanged:
+    """A business is as it describes itself, from the first time on in real time or on a test clock (R-08).
+
+    Its real dates would already have been billed when a test clock took it back. A test clock stays where it stands,
+    in a new zone too (R-10); an equal `test_now` is the first description sent again.
+    """
+    if test_now and production:
+        raise NoTestClock("Leave `test_now` out.", errors=[{"field": "test_now", "message": "production has none"}])
+    if test_now and last.sequence and test_now != last.test_now:
+        wrong = [{"field": "test_now", "message": "it is given with the first description only"}]
+        raise ClockMovesElsewhere(errors=wrong) if last.test_now else LivesInRealTime(errors=wrong)
     return BusinessChanged(
         business_id=last.business_id,
         sequence=last.sequence + 1,
@@ -53,17 +80,30 @@ def describe(last: BusinessChanged, *, name: str, zone: str, currency: str, emai
         zone=zone,
         currency=currency,
         email=email,
-        test_now=last.test_now,
+        test_now=last.test_now if last.sequence else test_now,
     )
 
 
 def move_clock(last: BusinessChanged, *, now: datetime, production: bool) -> BusinessChanged:
-    """A test clock starts anywhere and then only moves forward; in production there is none."""
+    """A test clock only moves forward; in production there is none, and in real time none comes to be."""
     if production:
         raise NoTestClock("Move the clocks of a development environment.")
-    if last.test_now and now < last.test_now:
+    if last.test_now is None:
+        raise LivesInRealTime
+    if now < last.test_now:
         raise ClockRunsForward(f"It stands at {last.test_now.isoformat()}.")
     return last.model_copy(update={"sequence": last.sequence + 1, "test_now": now})
+
+
+def next_start(started: date, zone: str, now: datetime) -> datetime:
+    """The instant, in UTC, at which the date after the newest that has started begins in a zone (R-08).
+
+    A midnight that clocks skip is the instant of the skip. One that they show twice is its first time, or its second
+    where a new zone or a late worker has let the first go by.
+    """
+    midnight = datetime.combine(started + timedelta(days=1), time(), ZoneInfo(zone))
+    first, again = (midnight.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return first if first > now else again
 
 
 def change(entry: Entry, changes: Mapping[str, Any]) -> Event:

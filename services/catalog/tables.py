@@ -1,5 +1,6 @@
-"""The rows catalog owns: clients, staff, services, templates. The business itself is the row of the plumbing."""
+"""The rows catalog owns: clients, staff, services, templates, started days; the business is a row of the plumbing."""
 
+from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
@@ -89,6 +90,15 @@ class OfferedService(Entry):
 
     service_id: Mapped[UUID] = mapped_column(primary_key=True)
     minutes: Mapped[int]
+
+
+class StartedDays(BusinessRow, Base):
+    """The newest date that has started at a business, as last told; it only rises."""
+
+    __tablename__ = "started_days"
+
+    business_id: Mapped[UUID] = mapped_column(primary_key=True, index=False)
+    started_date: Mapped[date]
 
 
 class TemplateVersion(BusinessRow, Base):

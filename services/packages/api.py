@@ -1,6 +1,6 @@
 """Packages' web door: shapes in, shapes out."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Annotated, Literal, Self
 from uuid import UUID
@@ -8,9 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import select
+from sqlalchemy.orm import undefer
 
-from services.packages import actions, rules
-from services.packages.tables import Kind, LedgerEntry, Package, State
+from services.packages.actions import closing, find, selling
+from services.packages.rules.lots import explain
+from services.packages.tables import Kind, LedgerEntry, Lot, Package, State
 from shared.clock import Day
 from shared.http import Body, Call, Page, Paging, Permitted
 from shared.ids import new_id
@@ -39,6 +41,8 @@ class NewPackage(Body):
     first_due_date: Day | None = None
     expiry_date: Day | None = None
     auto_pay: bool = False
+    auto_renew: bool = False
+    allow_gap: bool = Field(False, description="let a recurring package fall due later than a period after the sale")
     sold_by: UUID | None = None
 
 
@@ -73,16 +77,22 @@ class PackageView(BaseModel):
     price_minor: int | None
     currency: str
     auto_pay: bool
+    auto_renew: bool
+    predecessor_id: UUID | None
+    successor_id: UUID | None
     sold_by: UUID | None
     purchased: Count
     remaining: Count
     available: Count
     held: int
     consumed: int
+    forfeited: int
+    ahead: int
+    periods_opened: int
 
     @classmethod
     def of(cls, package: Package, today: date) -> Self:
-        """`remaining` is not used; `available` is neither held nor used."""
+        """`remaining` is not used or lost; `available` is not held either; `ahead` is held of periods to come."""
         counts: dict[str, Count] = {
             "purchased": package.allocated + package.adjusted,
             "remaining": package.available + package.held,
@@ -101,6 +111,7 @@ class HistoryView(BaseModel):
     entry_id: UUID
     kind: Kind
     sessions: int
+    period_index: int | None
     booking_id: UUID | None
     reason: str | None
     actor: str
@@ -111,18 +122,34 @@ class HistoryView(BaseModel):
     @classmethod
     def of(cls, entry: LedgerEntry) -> Self:
         fields = {name: getattr(entry, name) for name in cls.model_fields if name != "sessions"}
-        return cls(**fields, sessions=rules.explain(entry))
+        return cls(**fields, sessions=explain(entry))
+
+
+class LotView(BaseModel):
+    """The sessions that the sale or a period brought, and the dates they are for; without a last date they stay."""
+
+    period_index: int
+    valid_from: date
+    last_date: date | None
+    size: int
+    adjusted: int
+    forfeited: int
+
+    @classmethod
+    def of(cls, lot: Lot) -> Self:
+        fields = {name: getattr(lot, name) for name in cls.model_fields if name != "last_date"}
+        return cls(**fields, last_date=lot.valid_to and lot.valid_to - timedelta(days=1))
 
 
 async def _show(call: Call, package_id: UUID) -> PackageView:
     async with call.transaction() as db:
-        return PackageView.of(await actions.find(db, package_id, client_id=call.caller.client_id), db.today)
+        return PackageView.of(await find(db, package_id, client_id=call.caller.client_id), db.today)
 
 
 @router.post("/packages", status_code=201)
 async def sell(new: NewPackage, call: Seller, request: Request, response: Response) -> PackageView:
     """Sell a package; its sessions can be booked at once."""
-    package_id = await call.once(actions.sell, None, **dict(new))
+    package_id = await call.once(selling.sell, None, **dict(new))
     response.headers["Location"] = f"{request.url.path}/{package_id}"
     return await _show(call, package_id)
 
@@ -132,8 +159,8 @@ async def preview(new: Annotated[NewPackage, Query()], call: Seller) -> PackageV
     """What the sale would make, by the same code, with nothing stored (R-52)."""
     async with call.rehearsal() as db:
         package_id = new_id()
-        await actions.sell(db, package_id, **dict(new))
-        return PackageView.of(await actions.find(db, package_id, client_id=None), db.today)
+        await selling.sell(db, package_id, **dict(new))
+        return PackageView.of(await find(db, package_id, client_id=None), db.today)
 
 
 @router.get("/packages")
@@ -143,6 +170,7 @@ async def list_packages(
     """The packages of the business, or of the client who asks."""
     wanted = {"client_id": call.caller.client_id or client_id, "state": state}
     rows = select(Package).filter_by(**{name: value for name, value in wanted.items() if value is not None})
+    rows = rows.options(undefer(Package.ahead), undefer(Package.successor_id))
     async with call.transaction() as db:
         return await paging.page(db, rows, Package.package_id, partial(PackageView.of, today=db.today))
 
@@ -157,27 +185,36 @@ async def show(package_id: UUID, call: Reader) -> PackageView:
 async def history(package_id: UUID, call: Reader, paging: Paging) -> Page[HistoryView]:
     """Every allocation and use, oldest first."""
     async with call.transaction() as db:
-        await actions.find(db, package_id, client_id=call.caller.client_id)
+        await find(db, package_id, client_id=call.caller.client_id)
         rows = select(LedgerEntry).where(LedgerEntry.package_id == package_id)
         return await paging.page(db, rows, LedgerEntry.entry_id, HistoryView.of)
+
+
+@router.get("/packages/{package_id}/lots")
+async def list_lots(package_id: UUID, call: Reader) -> Page[LotView]:
+    """What the sale and each period since brought, oldest first; unused sessions of ended lots are forfeited."""
+    async with call.transaction() as db:
+        await find(db, package_id, client_id=call.caller.client_id)
+        rows = select(Lot).where(Lot.package_id == package_id).order_by(Lot.period_index)
+        return Page(items=[LotView.of(lot) for lot in await db.scalars(rows)])
 
 
 @router.post("/packages/{package_id}/adjustments")
 async def adjust(package_id: UUID, adjustment: Adjustment, call: Seller) -> PackageView:
     """Add sessions to a package that was sold, or take some away (PB-12)."""
-    await call.once(actions.adjust, package_id, **dict(adjustment))
+    await call.once(selling.adjust, package_id, **dict(adjustment))
     return await _show(call, package_id)
 
 
 @router.post("/packages/{package_id}/expiry")
 async def change_expiry(package_id: UUID, expiry: Expiry, call: Seller) -> PackageView:
     """Delete the expiry date or move it; a future one gives access again (PB-19)."""
-    await call.once(actions.change_expiry, package_id, **dict(expiry))
+    await call.once(selling.change_expiry, package_id, **dict(expiry))
     return await _show(call, package_id)
 
 
 @router.post("/packages/{package_id}/close")
 async def close(package_id: UUID, call: Closer) -> PackageView:
     """End a package now; a post-bill package is billed for each session used (EZ-22)."""
-    await call.once(actions.close, package_id)
+    await call.once(closing.close, package_id)
     return await _show(call, package_id)

@@ -2,10 +2,11 @@
 
 from sqlalchemy.dialects.postgresql import insert
 
-from services.packages import actions
+from services.packages.actions import closing, holding, periods
 from services.packages.tables import Client, Staff, Template
 from shared.copies import keep
 from shared.database import Db
+from shared.events.billing import ClosureBilled, DayBilled, PeriodOpened
 from shared.events.booking import AttendanceRecorded, BookingCancelled, BookingRefused, HoldRequested
 from shared.events.catalog import ClientChanged, StaffChanged, TemplatePublished
 from shared.inbox import Handlers
@@ -32,23 +33,38 @@ async def keep_template(db: Db, event: TemplatePublished) -> None:
 
 @handles(HoldRequested)
 async def hold_session(db: Db, event: HoldRequested) -> None:
-    await actions.hold_session(db, event)
+    await holding.hold_session(db, event)
 
 
 @handles(BookingRefused)
 async def release_session(db: Db, event: BookingRefused) -> None:
-    await actions.release(db, event.booking_id, event.sequence)
+    await holding.release(db, event.booking_id, event.sequence)
 
 
 @handles(BookingCancelled)
 async def return_session(db: Db, event: BookingCancelled) -> None:
     """A cancelled booking returns its session, unless it was cancelled too late (PB-15, R-18)."""
     if event.returns_session:
-        await actions.release(db, event.booking_id, event.sequence)
+        await holding.release(db, event.booking_id, event.sequence)
     else:
-        await actions.consume(db, event.booking_id, event.sequence, "late_cancelled")
+        await holding.consume(db, event.booking_id, event.sequence, "late_cancelled")
 
 
 @handles(AttendanceRecorded)
 async def consume_session(db: Db, event: AttendanceRecorded) -> None:
-    await actions.consume(db, event.booking_id, event.sequence, event.outcome)
+    await holding.consume(db, event.booking_id, event.sequence, event.outcome)
+
+
+@handles(PeriodOpened)
+async def open_period(db: Db, event: PeriodOpened) -> None:
+    await periods.open_period(db, event)
+
+
+@handles(DayBilled)
+async def end_lots(db: Db, event: DayBilled) -> None:
+    await periods.end_day(db, event)
+
+
+@handles(ClosureBilled)
+async def renew_package(db: Db, event: ClosureBilled) -> None:
+    await closing.renew(db, event)

@@ -95,12 +95,12 @@ async def test_the_run_does_what_the_rules_say(
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_database_reckons_the_same_dates(studio: Studio, first: date) -> None:
     reckon = text(
-        "select frequency, index, due_date(:first, frequency, index) due from generate_series(1, 60) index,"
+        "select frequency, nth, due_date(:first, frequency, nth) due from generate_series(1, 60) nth,"
         " unnest(array['weekly', 'fortnightly', 'monthly']) frequency"
     )
     async with studio.billing.inside(studio.business_id) as db:
         for row in await db.execute(reckon, {"first": first}):
-            assert row.due == due_date(first, row.frequency, row.index), row
+            assert row.due == due_date(first, row.frequency, row.nth), row
 
 
 async def test_a_fact_written_by_the_run_looks_like_any_other(studio: Studio) -> None:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from shared.events.booking import BookingCancelled, BookingConfirmed, HoldRequested
 from shared.events.catalog import ClientChanged
-from shared.events.packages import HoldRefused, SessionHeld
+from shared.events.packages import HoldRefused, HoldsMoved, SessionHeld
 from shared.ids import new_id
 from tests.harness.room import Room
 
@@ -231,3 +232,36 @@ async def test_answers_and_a_cancellation_in_any_order_end_alike(booking: Room, 
             state = (await http.get(f"bookings/{booking_id}")).json()["state"]
         assert state == ("refused" if order[0] == "refused" else "cancelled"), order
     assert await booking.violations(studio.business_id) == {}
+
+
+async def test_bookings_follow_their_sessions_to_another_package(booking: Room, studio: Studio) -> None:
+    """R-29: whatever became of them; one that packages did not name stays, and hearing it twice changes nothing."""
+    old, new, elsewhere = new_id(), new_id(), new_id()
+    booked: list[str] = []
+    async with booking.http(studio.desk) as http:
+        for hour, package_id in ((0, old), (1, old), (2, elsewhere), (3, old)):
+            order = studio.order(starts_at=(TOMORROW + timedelta(hours=hour)).isoformat(), package_id=package_id)
+            answer = await http.post("bookings", json=order, headers={"Prefer": "respond-async"})
+            booked.append(answer.json()["booking_id"])
+            await held(booking, studio, UUID(booked[-1]), package_id=package_id)
+        await http.post(f"bookings/{booked[1]}/cancel", json={})
+        moved = HoldsMoved(package_id=old, successor_id=new, booking_ids=[UUID(each) for each in booked[:3]])
+        await booking.hear(studio.business_id, moved, moved)
+        shown = [(await http.get(f"bookings/{each}")).json() for each in booked]
+    assert [each["package_id"] for each in shown] == [str(package) for package in (new, new, elsewhere, old)]
+    assert [each["state"] for each in shown] == ["confirmed", "cancelled", "confirmed", "confirmed"]
+
+
+async def test_a_move_that_overtakes_its_hold_waits_for_it(booking: Room, studio: Studio) -> None:
+    old, new = new_id(), new_id()
+    async with booking.http(studio.desk) as http:
+        order = studio.order(package_id=old)
+        booking_id = (await http.post("bookings", json=order, headers={"Prefer": "respond-async"})).json()["booking_id"]
+        moved = HoldsMoved(package_id=old, successor_id=new, booking_ids=[UUID(booking_id)])
+        await booking.hear(studio.business_id, moved)
+        await held(booking, studio, UUID(booking_id), package_id=old)
+        async with booking.running.database.transaction() as db:
+            await db.execute(text("update inbox_failed set next_attempt_at = now()"))
+        while await booking.consumer.retry_due():
+            pass
+        assert (await http.get(f"bookings/{booking_id}")).json()["package_id"] == str(new)

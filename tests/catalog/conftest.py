@@ -11,6 +11,7 @@ from shared.ids import new_id
 from tests.conftest import Rooms
 from tests.harness.room import ZONE, Room
 
+TUESDAY = "2022-09-13T00:00:00Z"
 PROFILE = {"name": "Harbour Studio", "zone": ZONE, "currency": "AUD", "email": "desk@studio.example"}
 
 
@@ -61,6 +62,13 @@ async def stranger(rooms: Rooms) -> Book:
     room = await rooms(service)
     business_id = new_id()
     return Book(room, business_id, room.issuer.staff(business_id))
+
+
+@pytest.fixture
+async def timed(stranger: Book) -> Book:
+    """A business on a test clock."""
+    await stranger.ask("PUT", "business", PROFILE | {"test_now": TUESDAY})
+    return stranger
 
 
 @pytest.fixture

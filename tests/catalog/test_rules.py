@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.catalog import rules
 from services.catalog.tables import Client, OfferedService, Staff, TemplateVersion
+from shared.errors import Conflict
 from shared.events.catalog import BusinessChanged, ClientChanged, ServiceChanged, Terms, Tier
 from shared.ids import new_id
 from tests.harness.terms import POST_BILL
@@ -185,26 +186,60 @@ def business(**changes: Any) -> BusinessChanged:
     return BusinessChanged.model_validate(usual | changes)
 
 
+LOFT: dict[str, Any] = {
+    "name": "Loft",
+    "zone": "Europe/Paris",
+    "currency": "EUR",
+    "email": "loft@studio.example",
+    "test_now": None,
+    "production": False,
+}
+
+
 def test_a_new_zone_leaves_the_test_clock_where_it_stands() -> None:
-    fact = rules.describe(business(), name="Loft", zone="Europe/Paris", currency="EUR", email="loft@studio.example")
-    assert (fact.zone, fact.test_now, fact.sequence) == ("Europe/Paris", NOON, 5)
+    for given_again in (None, NOON):
+        fact = rules.describe(business(), **(LOFT | {"test_now": given_again}))
+        assert (fact.zone, fact.test_now, fact.sequence) == ("Europe/Paris", NOON, 5)
+
+
+def test_the_first_description_says_in_which_time_a_business_lives() -> None:
+    for test_now in (None, NOON):
+        fact = rules.describe(business(sequence=0, test_now=None), **(LOFT | {"test_now": test_now}))
+        assert (fact.test_now, fact.sequence) == (test_now, 1)
+
+
+@pytest.mark.parametrize(
+    ("standing", "refusal"), [(None, rules.LivesInRealTime), (NOON - timedelta(days=1), rules.ClockMovesElsewhere)]
+)
+def test_a_later_description_brings_no_test_clock(standing: datetime | None, refusal: type[Conflict]) -> None:
+    with pytest.raises(refusal) as refused:
+        rules.describe(business(test_now=standing), **(LOFT | {"test_now": NOON}))
+    assert [error["field"] for error in refused.value.members["errors"]] == ["test_now"]
 
 
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=2, max_size=2))
 def test_a_test_clock_only_moves_forward(seconds: list[int]) -> None:
     first, second = (NOON + timedelta(seconds=number) for number in seconds)
-    standing = rules.move_clock(business(test_now=None), now=first, production=False)
+    standing = business(test_now=first)
     if second < first:
         with pytest.raises(rules.ClockRunsForward):
             rules.move_clock(standing, now=second, production=False)
     else:
         moved = rules.move_clock(standing, now=second, production=False)
-        assert (moved.test_now, moved.sequence) == (second, 6)
+        assert (moved.test_now, moved.sequence) == (second, 5)
+
+
+def test_a_business_in_real_time_gets_no_test_clock() -> None:
+    with pytest.raises(rules.LivesInRealTime):
+        rules.move_clock(business(test_now=None), now=NOON, production=False)
 
 
 def test_production_has_no_test_clock() -> None:
+    for standing in (None, NOON):
+        with pytest.raises(rules.NoTestClock):
+            rules.move_clock(business(test_now=standing), now=NOON, production=True)
     with pytest.raises(rules.NoTestClock):
-        rules.move_clock(business(test_now=None), now=NOON, production=True)
+        rules.describe(business(sequence=0, test_now=None), **(LOFT | {"test_now": NOON, "production": True}))
 
 
 def test_an_entry_is_told_whole_under_the_next_number() -> None:

@@ -33,8 +33,9 @@ class Studio:
     async def open(self, on: date = FRIDAY) -> None:
         """Set up shop in the morning of a day."""
         self.owner = self.gateway(self.system.issuer.staff(self.business_id))
-        await self.owner.make("PUT", "/catalog/v1/business", PROFILE)
-        await self.clock(on)
+        test_now = datetime.combine(on, time(8), ZONE).isoformat()
+        await self.owner.make("PUT", "/catalog/v1/business", PROFILE | {"test_now": test_now})
+        await self.quiet()
         self.account = await bank_account(self.system, self.business_id, "Harbour Studio")
         await self.owner.make("PUT", "/directdebit/v1/provider", self.account)
         self.kim = await self._new("staff", name="Kim", practitioner=True, seller=True)
@@ -141,6 +142,11 @@ class Studio:
         await self.quiet()
         page = await self.owner.make("GET", f"/billing/v1/invoices?package_id={package_id}")
         return [await self.owner.make("GET", f"/billing/v1/invoices/{i['invoice_id']}") for i in page["items"]]
+
+    async def pay(self, invoice_id: str, amount_minor: int, method: str = "cash") -> dict[str, Any]:
+        """Somebody pays at the desk; the invoice as it is then."""
+        body = {"amount_minor": amount_minor, "method": method}
+        return await self.owner.make("POST", f"/billing/v1/invoices/{invoice_id}/payments", body)
 
     async def mandate(self, payments: str, client_id: str | None = None, cause: str | None = None) -> str:
         """The client signs at the bank's own page; the bank settles, declines, or waits for a word on each payment."""

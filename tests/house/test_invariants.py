@@ -80,6 +80,11 @@ HOLD = (
     "insert into holds (booking_id, business_id, sequence, state, package_id, outcome)"
     " values (:one, :business, 1, '{state}', :one, {outcome})"
 )
+OPENED = "update packages set periods_opened = 1 where package_id = :one"
+LOT = (
+    "insert into lots (package_id, period_index, business_id, valid_from, valid_to, adjusted, forfeited, size, ended)"
+    " values (:one, 1, :business, '2022-09-09', '2022-09-27', 0, 0, {})"
+)
 DURING = "tstzrange('2022-09-10 00:00Z', '2022-09-10 01:00Z')"
 PLANTED: list[tuple[Service, list[str], set[str]]] = [
     (
@@ -134,6 +139,50 @@ PLANTED: list[tuple[Service, list[str], set[str]]] = [
             *[ENTRY.format(kind=kind, booking=":one") for kind in ("held", "consumed")],
         ],
         {"a used session of a closed post-bill package is in no closure"},
+    ),
+    (
+        packages,
+        [
+            PACKAGE.format(post_bill="false", state="active", allocated=0, held=0, consumed=0),
+            OPENED,
+            LOT.format("1, false"),
+        ],
+        {"lots differ from their ledger"},
+    ),
+    (
+        packages,
+        [
+            PACKAGE.format(post_bill="true", state="active", allocated=0, held=0, consumed=1),
+            HOLD.format(state="consumed", outcome="'attended'"),
+            "update holds set session_date = '2022-09-15'",
+            *[ENTRY.format(kind=kind, booking=":one") for kind in ("held", "consumed")],
+            OPENED,
+            LOT.format("0, false"),
+        ],
+        {"a lot gave more than it had"},
+    ),
+    (
+        packages,
+        [
+            PACKAGE.format(post_bill="false", state="active", allocated=1, held=0, consumed=0),
+            ENTRY.format(kind="allocated", booking="null"),
+            OPENED,
+            LOT.format("1, true"),
+        ],
+        {"an ended lot still has sessions"},
+    ),
+    (
+        packages,
+        [PACKAGE.format(post_bill="true", state="active", allocated=0, held=0, consumed=0), OPENED],
+        {"the periods opened are not the lots"},
+    ),
+    (
+        packages,
+        [
+            PACKAGE.format(post_bill="true", state="active", allocated=0, held=0, consumed=0),
+            HOLD.format(state="ahead", outcome="null"),
+        ],
+        {"a session is ahead of a period that has opened"},
     ),
 ]
 

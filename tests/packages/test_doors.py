@@ -11,38 +11,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from shared.events import Event
-from shared.events.booking import AttendanceRecorded, BookingCancelled, HoldRequested
 from shared.events.catalog import StaffChanged
 from shared.events.packages import HoldRefused, PackageClosed, PackageSold, SessionHeld
 from shared.ids import new_id
 from tests.harness.room import envelope
 from tests.harness.terms import POST_BILL
-from tests.packages.conftest import NOW, TODAY, Shop
+from tests.packages.conftest import NOW, TODAY, Shop, attended, balance, cancelled
 
 pytestmark = pytest.mark.servers
-
-
-def cancelled(ask: HoldRequested, *, sequence: int = 3, returns: bool = True) -> BookingCancelled:
-    return BookingCancelled(
-        booking_id=ask.booking_id,
-        sequence=sequence,
-        client_id=ask.client_id,
-        by="client:x",
-        reason=None,
-        returns_session=returns,
-        had_session=True,
-        session_date=ask.session_date,
-    )
-
-
-def attended(ask: HoldRequested, *, sequence: int = 3, outcome: Any = "attended") -> AttendanceRecorded:
-    return AttendanceRecorded(
-        booking_id=ask.booking_id, sequence=sequence, outcome=outcome, session_date=ask.session_date
-    )
-
-
-def balance(package: dict[str, Any]) -> tuple[int, int, int]:
-    return package["available"], package["held"], package["consumed"]
 
 
 async def test_a_sale_inherits_the_template_and_tells_it(shop: Shop) -> None:

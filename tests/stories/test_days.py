@@ -14,7 +14,7 @@ JUMP = 60
 
 @pytest.mark.behaviour("OE-17")
 async def test_v18_each_date_runs_once_around_midnight_and_the_change_of_the_clocks(studio: Studio) -> None:
-    """In Sydney, 2 October 2022 has 23 hours."""
+    """V-18: in Sydney, 2 October 2022 has 23 hours."""
     weekly = SIX_A_FORTNIGHT | {"frequency": "weekly"}
     on_1_10, on_2_10 = [
         await studio.sell(await studio.template(**weekly), first_due_date=f"2022-09-{day}", allow_gap=True)

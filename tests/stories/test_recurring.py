@@ -136,6 +136,7 @@ async def test_v14_a_month_is_counted_from_the_first_date(studio: Studio) -> Non
 
 @pytest.mark.parametrize("order", [(15, 29), (29, 15)])
 async def test_v20_the_session_and_not_the_booking_finds_the_lot(studio: Studio, order: tuple[int, int]) -> None:
+    """V-20, R-12."""
     package_id = await studio.sell(await studio.template(**SIX_A_FORTNIGHT), **FIRST_DUE)
     for day in order:
         await studio.book(package_id, date(2022, 9, day))
@@ -159,6 +160,7 @@ async def test_a_period_to_come_gives_its_sessions_and_not_one_more(studio: Stud
 
 
 async def test_v16_a_session_returned_after_its_period_is_forfeited_at_once(studio: Studio) -> None:
+    """V-16, R-14."""
     package_id = await studio.sell(await studio.template(**SIX_A_FORTNIGHT), **FIRST_DUE)
     in_time, too_late = [await studio.book(package_id, date(2022, 9, 26), hour) for hour in (10, 11)]
     await studio.clock(date(2022, 9, 26))

@@ -5,13 +5,13 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from services.catalog import actions
 from services.catalog.api.callers import Keeper, Reader
 from services.catalog.api.shapes import View
 from shared.clock import Instant
-from shared.http import Body
+from shared.http import Body, Call
 from shared.money import Currency
 from shared.settings import Settings
 from shared.texts import Email, Line
@@ -35,10 +35,15 @@ class Profile(Body):
     zone: Annotated[str, AfterValidator(_of_iana)]
     currency: Currency
     email: Email
+    test_now: Instant | None = Field(
+        None,
+        description="with the first description only: the business lives on a test clock, which begins here;"
+        " without it, in real time for good",
+    )
 
 
 class ClockSetting(Body):
-    """The instant at which the test clock is to stand."""
+    """The instant to which the test clock is to move."""
 
     now: Instant
 
@@ -56,9 +61,9 @@ class BusinessView(View):
 
 @router.put("/business")
 async def describe_business(profile: Profile, call: Keeper) -> BusinessView:
-    """Describe the business of the token: the first time makes it."""
+    """Describe the business of the token: the first time makes it, in real time or on a test clock."""
     async with call.database.transaction() as db:
-        await actions.describe_business(db, call.context, **dict(profile))
+        await actions.describe_business(db, call.context, production=_in_production(call), **dict(profile))
     return await show_business(call)
 
 
@@ -71,9 +76,12 @@ async def show_business(call: Reader) -> BusinessView:
 
 @router.put("/business/clock")
 async def move_clock(setting: ClockSetting, call: Keeper) -> BusinessView:
-    """Set the test clock of the business, or move it forward; refused in production."""
-    settings: Settings = call.request.app.state.settings
+    """Move the test clock of the business forward; one in real time has none."""
     async with call.database.transaction() as db:
-        production = settings.environment == "production"
-        await actions.move_clock(db, call.context, now=setting.now, production=production)
+        await actions.move_clock(db, call.context, now=setting.now, production=_in_production(call))
     return await show_business(call)
+
+
+def _in_production(call: Call) -> bool:
+    settings: Settings = call.request.app.state.settings
+    return settings.environment == "production"

@@ -88,7 +88,7 @@ async def find_mandate(db: Db, mandate_id: UUID, *, client_id: UUID | None) -> M
 async def take_request(db: Db, event: CollectionRequested) -> None:
     """Keep the newest of billing's wishes, and debit what it leaves to collect; without a mandate it waits."""
     await alone(db, "payer", event.payer_id)
-    values = event.model_dump() | {"business_id": db.context.business_id}
+    values = event.model_dump(exclude={"run_date"}) | {"business_id": db.context.business_id}
     await db.execute(insert(Collection).values(**values).on_conflict_do_nothing())
     collection = await db.get_one(Collection, event.instalment_id, with_for_update=True)
     if event.version < collection.version:

@@ -1,0 +1,118 @@
+"""Selling a package, and selling it again when it is renewed."""
+
+from datetime import date, timedelta
+from uuid import UUID
+
+from services.packages.rules import NotActive, NotForSale
+from services.packages.tables import Client, Package, Staff, Template
+from shared.events.catalog import Terms
+from shared.events.packages import ExpiryMoved, PackageSold
+from shared.schedule import due_date, period_count
+
+
+def sold_terms(template: Template, *, price_minor: int | None, session_count: int | None) -> Terms:
+    """A package inherits its template's terms; price and count may be changed for this client (PB-05, PB-06)."""
+    if not template.active:
+        raise NotForSale("template_id: the template is no longer on sale.", field="template_id")
+    changes = {"price_minor": price_minor, "session_count": session_count}
+    for field, value in changes.items():
+        if value is not None and template.terms.post_bill:
+            raise NotForSale(f"{field}: a post-bill package has none before it is closed.", field=field)
+    return template.terms.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+def dates(
+    terms: Terms, *, start_date: date | None, first_due_date: date | None, sold_date: date, allow_gap: bool
+) -> tuple[date, date]:
+    """Start and first due date: today unless chosen (CC-07).
+
+    A recurring package gives its first sessions at the sale, so it falls due within a period, unless staff allow a
+    longer gap; and it starts before its second period does (R-11).
+    """
+    start, first_due = start_date or sold_date, first_due_date or sold_date
+    if terms.form == "recurring" and terms.frequency:
+        if first_due > due_date(sold_date, terms.frequency, 2) and not allow_gap:
+            raise NotForSale("first_due_date: it lies more than one period after the sale.", field="first_due_date")
+        if start >= due_date(first_due, terms.frequency, 2):
+            raise NotForSale("start_date: it lies after the first period.", field="start_date")
+    return start, first_due
+
+
+def sell(
+    package_id: UUID,
+    *,
+    template: Template,
+    terms: Terms,
+    client: Client,
+    payer: Client,
+    seller: Staff | None,
+    auto_pay: bool,
+    start_date: date,
+    first_due_date: date,
+) -> PackageSold:
+    """A client gets a package on its terms as sold; client and payer are active, the seller sells (EZ-05, FSP-08)."""
+    for field, person in (("client_id", client), ("payer_id", payer)):
+        if not person.active:
+            raise NotForSale(f"{field}: the client is inactive.", field=field)
+    if seller is not None and not (seller.active and seller.seller):
+        raise NotForSale("sold_by: this member of staff does not sell.", field="sold_by")
+    return PackageSold(
+        package_id=package_id,
+        client_id=client.client_id,
+        payer_id=payer.client_id,
+        template_id=template.template_id,
+        template_version=template.version,
+        terms=terms,
+        start_date=start_date,
+        first_due_date=first_due_date,
+        auto_pay=auto_pay,
+        sold_by=seller.staff_id if seller else None,
+    )
+
+
+def renew(closed: Package, package_id: UUID, *, on: date) -> PackageSold:
+    """The successor of a closed package: the terms as sold, the same people, and a start of its own (EZ-15, R-32)."""
+    return PackageSold(
+        package_id=package_id,
+        client_id=closed.client_id,
+        payer_id=closed.payer_id,
+        template_id=closed.template_id,
+        template_version=closed.template_version,
+        terms=closed.terms,
+        start_date=on,
+        first_due_date=on,
+        auto_pay=closed.auto_pay,
+        sold_by=closed.sold_by,
+        predecessor_id=closed.package_id,
+    )
+
+
+def is_to_renew(package: Package, closure_id: UUID) -> bool:
+    """A package that renews does so once its own close is billed; supplementary closures renew nothing (R-32)."""
+    return package.auto_renew and package.state == "closed" and package.closure_id == closure_id
+
+
+def expiry(terms: Terms, *, start_date: date, first_due_date: date, chosen: date | None) -> date | None:
+    """The last usable date: as chosen for this client, or so many days from the start, or with the last period.
+
+    Else there is none: an open-ended package never expires (PB-06, OE-01).
+    """
+    if chosen is not None:
+        if chosen < start_date:
+            raise NotForSale("expiry_date: it lies before the start date.", field="expiry_date")
+        return chosen
+    if terms.valid_days is not None:
+        return start_date + timedelta(days=terms.valid_days - 1)
+    if terms.form == "recurring" and terms.frequency:
+        periods = period_count(terms.frequency, terms.term_weeks or 0)
+        return due_date(first_due_date, terms.frequency, periods + 1) - timedelta(days=1) if periods else None
+    return None
+
+
+def move_expiry(package: Package, *, expiry_date: date | None) -> ExpiryMoved:
+    """Deleting the expiry date, or moving it to a future one, gives the client access again (PB-19)."""
+    if package.state != "active":
+        raise NotActive
+    if expiry_date is not None and expiry_date < package.start_date:
+        raise NotForSale("expiry_date: it lies before the start date.", field="expiry_date")
+    return ExpiryMoved(expiry_date=expiry_date)
