@@ -57,6 +57,7 @@ def _template(service_id: str) -> dict[str, Any]:
 
 
 BODIES: dict[str, Body] = {
+    "POST /billing/v1/invoices/{invoice_id}/payments": lambda own, ids: {"amount_minor": 1, "method": "cash"},
     "POST /booking/v1/bookings": lambda own, ids: {
         "client_id": ids["client_id"],
         "service_id": ids["service_id"],

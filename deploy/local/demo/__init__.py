@@ -1,14 +1,16 @@
-"""`./dev demo`: two and a half weeks of a studio's business, lived over HTTP, and proven at the end."""
+"""`./dev demo`: three months of a studio's business, lived over HTTP, and proven at the end."""
 
 import asyncio
 import sys
 import time
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from deploy.local.clock import Stuck
 from deploy.local.demo.books import read_books
 from deploy.local.demo.doors import Doors, Unexpected
 from deploy.local.demo.life import Life
@@ -24,23 +26,28 @@ from deploy.local.up import Embedded, Up, addresses, running
 from shared.ids import new_id
 
 BOOKS = ROOT / "deploy" / "demo"
-PLAIN_WIDTH = 132
+PLAIN_WIDTH = 110
 
 
 def demo(
     books: Annotated[Path, typer.Option("--input", help="Your own files.", show_default="deploy/demo")] = BOOKS,
     embedded: Embedded = False,
     stay: Annotated[bool, typer.Option("--stay", help="Keep all running afterwards, to look around.")] = False,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Let days go by after the last of the files.")
+    ] = None,
     state: State = STATE,
 ) -> None:
     """Live through the days that the input files describe, and show that every session and cent is accounted for."""
     console, state = _console(), from_caller(state)
     try:
-        wrong = _demo(console, from_caller(books), state, embedded=embedded, stay=stay)
+        wrong = _demo(
+            console, from_caller(books), state, embedded=embedded, stay=stay, until=until.date() if until else None
+        )
     except BadBooks as bad:
         typer.echo(f"dev: {bad}", err=True)
         raise typer.Exit(2) from None
-    except (Unexpected, AssertionError) as trouble:
+    except (Unexpected, Stuck, AssertionError) as trouble:
         typer.echo(f"dev: the demo cannot go on: {trouble}", err=True)
         typer.echo(f"dev: the services' logs are in {state / 'logs'}; remove {state} to start afresh", err=True)
         raise typer.Exit(1) from None
@@ -50,9 +57,11 @@ def demo(
     raise typer.Exit(int(wrong))
 
 
-def _demo(console: Console, folder: Path, state: Path, *, embedded: bool, stay: bool) -> bool:
+def _demo(console: Console, folder: Path, state: Path, *, embedded: bool, stay: bool, until: date | None) -> bool:
     """Whether something was wrong at the end."""
     books = read_books(folder)
+    if until and until <= books.days[-1]:
+        raise typer.BadParameter(f"the files go on until {books.days[-1]}; give a later day", param_hint="--until")
     began = time.monotonic()
 
     def say(what: str, how: str) -> None:
@@ -63,7 +72,7 @@ def _demo(console: Console, folder: Path, state: Path, *, embedded: bool, stay: 
     with running(state, say, embedded=embedded) as made:
         started = time.monotonic()
         console.print()
-        seen = asyncio.run(_live(console, books, made))
+        seen = asyncio.run(_live(console, books, made, until))
         wrong = conclude(console, books, seen)
         _verdict(console, wrong, starting=started - began, living=time.monotonic() - started)
         _where_next(console, made, folder, stay=stay)
@@ -75,8 +84,8 @@ def _demo(console: Console, folder: Path, state: Path, *, embedded: bool, stay: 
     return bool(wrong)
 
 
-async def _live(console: Console, books: Books, made: Up) -> Seen:
-    """A new business lives through the books; what they came to."""
+async def _live(console: Console, books: Books, made: Up, until: date | None) -> Seen:
+    """A new business lives through the books, and on to a day; what they came to."""
     business_id = new_id()
     current_business(made.state, becomes=business_id)
     observer = Observer(made.system)
@@ -85,9 +94,21 @@ async def _live(console: Console, books: Books, made: Up) -> Seen:
             with Diary(console, books.days) as diary:
                 life = Life(books, doors, observer, diary.tell)
                 await life.live()
+            if until:
+                await _go_on(console, life, until)
             return await look(life)
     finally:
         await observer.close()
+
+
+async def _go_on(console: Console, life: Life, until: date) -> None:
+    began = time.monotonic()
+    last = life.lived
+    days = [last + timedelta(days=count) for count in range(1, (until - last).days + 1)]
+    with Diary(console, days, weekly=False) as diary:
+        await life.go_on(until, diary.tell)
+    took = time.monotonic() - began
+    console.print(f"  {len(days)} more days, on which nobody came, took {took:.1f} s", highlight=False)
 
 
 def _verdict(console: Console, wrong: list[str], *, starting: float, living: float) -> None:

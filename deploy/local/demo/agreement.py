@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from deploy.local.demo.problems import Problem, shown
-from deploy.local.demo.shapes import CLOSES, OPENS, Booking, Mandate, Row, Sale, Template
+from deploy.local.demo.shapes import CLOSES, OPENS, Booking, Mandate, Payment, Row, Sale, Template
 from services.catalog import rules
 from services.catalog.tables import OfferedService, Staff
 from shared.events.catalog import Terms, Tier
+from shared.schedule import due_date
 
 Names = Mapping[str, set[str] | None]
 """What each file calls things; None where it could not be read."""
@@ -19,6 +21,7 @@ NAMED_IN = {"sales": "sales.csv", "templates": "templates.json"}
 REFERENCES = {
     "mandates": {"client": "clients"},
     "sales": {"client": "clients", "template": "templates", "sold_by": "staff"},
+    "payments": {"client": "clients", "package": "sales"},
     "bookings": {"client": "clients", "package": "sales", "service": "services", "practitioner": "staff"},
     "templates": {"services": "services", "practitioners": "staff"},
 }
@@ -29,6 +32,7 @@ KEYS = {
     "clients": ("name",),
     "mandates": ("client", "signed_on"),
     "sales": ("package",),
+    "payments": ("client", "package", "paid_on", "method"),
     "bookings": ("client", "starts_at"),
 }
 
@@ -45,6 +49,8 @@ def disagreements(rows: Mapping[str, Sequence[Any]], names: Names) -> list[Probl
     staff = {person.name: person for person in rows["staff"]}
     for sale in sales.values():
         found += _sale(sale, templates.get(sale.template), seller=staff.get(sale.sold_by))
+    for payment in rows["payments"]:
+        found += _payment(payment, sales.get(payment.package), templates)
     for booking in rows["bookings"]:
         found += _booking(booking, sales.get(booking.package), practitioner=staff.get(booking.practitioner))
     return found
@@ -78,7 +84,7 @@ def _twice(rows: Mapping[str, Sequence[Row]]) -> Iterator[Problem]:
             value = tuple(getattr(row, field) for field in key)
             first = seen.setdefault(value, row)
             if first is not row and not _rebooked(first, row):
-                what = " and ".join(str(part) for part in value)
+                what = " and ".join(str(part) for part in value if part is not None)
                 message = f"{shown(what)} is also in {first.place}; leave one out, or write another"
                 yield Problem(row.place, key[0], message)
             seen[value] = row
@@ -106,11 +112,44 @@ def _sale(sale: Sale, template: Template | None, *, seller: Any) -> Iterator[Pro
     if seller is not None and not seller.seller:
         yield Problem(sale.place, "sold_by", f"{shown(sale.sold_by)} is no seller in staff.csv; write one who is")
     if template is not None and template.billing_mode == "post_bill":
-        for field in ("price", "session_count"):
+        for field in ("price", "session_count", "first_due_date"):
             if getattr(sale, field) is not None:
                 yield Problem(sale.place, field, "a post-billed package has none; leave it out")
-    yield from _before(sale, "close_on", "the sale", sale.close_on, sale.sold_on)
     yield from _before(sale, "expiry_date", "the sale", sale.expiry_date, sale.sold_on)
+    yield from _before(sale, "first_due_date", "the sale", sale.first_due_date, sale.sold_on)
+    if template is not None and template.form == "recurring" and template.frequency and sale.first_due_date:
+        latest = due_date(sale.sold_on, template.frequency, 2)
+        if sale.first_due_date > latest:
+            message = f"{sale.first_due_date} lies more than a period after the sale; write {latest} or an earlier day"
+            yield Problem(sale.place, "first_due_date", message)
+    yield from _closes(sale)
+
+
+def _closes(sale: Sale) -> Iterator[Problem]:
+    """A package is closed once, unless it renews; then its successors are, each later than the one before."""
+    for day in sale.close_on[:1]:
+        yield from _before(sale, "close_on", "the sale", day, sale.sold_on)
+    for earlier, later in pairwise(sale.close_on):
+        if later <= earlier:
+            yield Problem(sale.place, "close_on", f"{later} is not after {earlier}; write each date once, in order")
+    if len(sale.close_on) > 1 and not sale.auto_renew:
+        yield Problem(sale.place, "close_on", "only a package that renews is closed again; write one date")
+
+
+def _payment(payment: Payment, sale: Sale | None, templates: Mapping[str, Template]) -> Iterator[Problem]:
+    if sale is None:
+        return
+    if sale.client != payment.client:
+        message = f"{shown(sale.package)} is {sale.client}'s; write a package of {payment.client}'s"
+        yield Problem(payment.place, "package", message)
+    template = templates.get(sale.template)
+    if template is not None and template.billing_mode == "post_bill":
+        if not sale.close_on:
+            message = f"{shown(sale.package)} is never closed, so nothing is owed for it; close it in sales.csv"
+            yield Problem(payment.place, "package", message)
+        for day in sale.close_on[:1]:
+            yield from _before(payment, "paid_on", "the close of the package", payment.paid_on, day)
+    yield from _before(payment, "paid_on", "the sale of the package", payment.paid_on, sale.sold_on)
 
 
 def _booking(booking: Booking, sale: Sale | None, *, practitioner: Any) -> Iterator[Problem]:

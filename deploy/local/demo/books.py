@@ -47,6 +47,7 @@ def read_books(folder: Path) -> Books:
         "clients": _csv(folder / "clients.csv", shapes.Client),
         "mandates": _csv(folder / "mandates.csv", shapes.Mandate),
         "sales": _csv(folder / "sales.csv", shapes.Sale),
+        "payments": _csv(folder / "payments.csv", shapes.Payment),
         "bookings": _csv(folder / "bookings.csv", shapes.Booking),
     }
     business = _json(folder / "business.json", shapes.Business)

@@ -31,6 +31,11 @@ def day(written: object) -> date:
         raise ValueError("is not in the calendar") from None
 
 
+def days(written: object) -> tuple[date, ...]:
+    """Some dates, with spaces between: `2022-09-23`, or `2022-10-31 2022-11-30`."""
+    return tuple(day(each) for each in str(written).split())
+
+
 def moment(written: object) -> datetime:
     """A date and a time on the clock of the business, which gives it its zone: `2022-09-09 17:30`."""
     if not MOMENT.fullmatch(str(written)):
@@ -64,6 +69,7 @@ def several(written: object) -> list[Any]:
 
 Money = Annotated[int, BeforeValidator(money)]
 Day = Annotated[date, BeforeValidator(day)]
+Days = Annotated[tuple[date, ...], BeforeValidator(days)]
 Moment = Annotated[datetime, BeforeValidator(moment)]
 YesNo = Annotated[bool, BeforeValidator(answer)]
 Number = Annotated[int, BeforeValidator(number)]

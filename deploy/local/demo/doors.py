@@ -3,6 +3,7 @@
 import asyncio
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 from uuid import UUID, uuid5
 
 import httpx
@@ -85,12 +86,12 @@ class Doors:
             await asyncio.sleep(PAUSE_SECONDS)
         raise AssertionError("the last try returns or raises")
 
-    async def everything(self, path: str) -> list[dict[str, Any]]:
+    async def everything(self, path: str, **filters: str) -> list[dict[str, Any]]:
         """All items of a list, page after page."""
         items: list[dict[str, Any]] = []
-        cursor = ""
+        query, cursor = urlencode({"limit": PAGE, **filters}), ""
         while True:
-            page = await self.make("GET", f"{path}?limit={PAGE}{cursor}")
+            page = await self.make("GET", f"{path}?{query}{cursor}")
             items += page["items"]
             if not page["next_cursor"]:
                 return items

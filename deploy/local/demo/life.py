@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import date, time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any, TypeVar
-from uuid import UUID
 
-from deploy.local.demo.doors import Doors, Refused
-from deploy.local.demo.shapes import CLOSES, OPENS, Booking, Books, Mandate, Place, Row, Sale, Template
+from deploy.local.clock import advance
+from deploy.local.demo.doors import Doors
+from deploy.local.demo.people import Ids, People
+from deploy.local.demo.shapes import CLOSES, OPENS, Booking, Books, Row, Template
 from deploy.local.observer import Observer
 
 R = TypeVar("R", bound=Row)
@@ -19,50 +19,44 @@ Tell = Callable[[date, str, Counter[str]], None]
 """Hears how far the demo is: the day, the part of it, and what has happened on it."""
 
 
-@dataclass
-class Ids:
-    """What the services call the things that the books have names for."""
-
-    staff: dict[str, str] = field(default_factory=dict)
-    services: dict[str, str] = field(default_factory=dict)
-    templates: dict[str, str] = field(default_factory=dict)
-    clients: dict[str, str] = field(default_factory=dict)
-    packages: dict[str, str] = field(default_factory=dict)
-    bookings: dict[Place, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A row that a service said no to."""
-
-    place: Place
-    act: str
-    reason: str
-    expected: bool
-
-
 class Life:
     """One run of the books, in a business of its own."""
 
     def __init__(self, books: Books, doors: Doors, observer: Observer, tell: Tell) -> None:
         self.books, self.doors, self.observer, self._tell = books, doors, observer, tell
-        self.ids = Ids()
-        self.refusals: list[Refusal] = []
-        self.mandates: list[str] = []
-        """The names of our mandates at the bank."""
+        self.people = People(books, doors, self._did)
+        self.ids: Ids = self.people.ids
+        self._minutes = {service.name: service.minutes for service in books.services}
         self._day = books.days[0]
+        self._now = books.business.at(self._day, OPENS)
+        self.lived = self._day
+        """The last day that is over."""
         self._part = ""
+        self._unsaid: list[Booking] = []
+        """Sessions that are over, and nobody has said yet who came."""
         self._done: Counter[str] = Counter()
 
     async def live(self) -> None:
-        """Set up shop, then live each day: a morning, an evening."""
+        """Set up shop, then live every day: a morning, and an evening where it is needed."""
         self._now_is(self._day, "setting up shop")
         await self._open()
         for day in self.books.days:
             self._done = Counter()
             await self._morning(day)
             await self._evening(day)
+            self.lived = day
             self._now_is(day, "over")
+        await self._quiet()
+
+    async def go_on(self, until: date, tell: Tell) -> None:
+        """Let more days go by, on which nobody comes; what is billed and collected by itself goes on."""
+        self._done, self._tell = Counter(), tell
+
+        def told(day: date) -> None:
+            self.lived = day
+            self._now_is(day, "over")
+
+        await advance(self.observer, self.doors.business_id, self._put, since=self._now, until=until, told=told)
 
     def _now_is(self, day: date, part: str) -> None:
         self._day, self._part = day, part
@@ -76,15 +70,20 @@ class Life:
         await self.observer.until_quiet(self.doors.business_id, QUIET_SECONDS)
 
     async def _clock(self, day: date, at: time) -> None:
-        await self.doors.make("PUT", "/catalog/v1/business/clock", {"now": self.books.business.at(day, at).isoformat()})
+        await self._put(self.books.business.at(day, at))
         await self._quiet()
+
+    async def _put(self, now: datetime) -> None:
+        self._now = now
+        await self.doors.make("PUT", "/catalog/v1/business/clock", {"now": now.isoformat()})
 
     # Setting up shop
 
     async def _open(self) -> None:
         profile = self.books.business.model_dump(exclude={"place"})
-        await self.doors.make("PUT", "/catalog/v1/business", profile)
-        await self._clock(self._day, OPENS)
+        test_now = self.books.business.at(self._day, OPENS).isoformat()
+        await self.doors.make("PUT", "/catalog/v1/business", profile | {"test_now": test_now})
+        await self._quiet()
         await self.doors.open_account(self.books.business.name)
         await asyncio.gather(
             *(self._enter("staff", "staff_id", self.ids.staff, row) for row in self.books.staff),
@@ -114,134 +113,64 @@ class Life:
     # A day
 
     async def _morning(self, day: date) -> None:
-        """People sign, buy, call off and book."""
-        mandates = [row for row in self.books.mandates if row.signed_on == day]
-        sales = [row for row in self.books.sales if row.sold_on == day]
-        booked = [row for row in self.books.bookings if row.booked_on == day]
-        called_off = [row for row in self.books.bookings if row.cancelled_on == day]
-        if not (mandates or sales or booked or called_off):
-            return
+        """The day starts, what falls due is billed and collected; staff say who came, people buy, call off and book."""
         self._now_is(day, "morning")
         await self._clock(day, OPENS)
-        await self._all(self._sign, mandates)
-        await self._all(self._sell, sales)
-        await self._all(self._cancel, [row for row in called_off if row.booked_on < day])
-        for together in rounds(booked):
-            await self._all(self._book, together)
-        await self._quiet()
-        await self._all(self._cancel, [row for row in called_off if row.booked_on == day])
+        called_off = [row for row in self.books.bookings if row.cancelled_on == day]
+        at_once = [row for row in called_off if row.booked_on == day]
+        unsaid, self._unsaid = self._unsaid, []
+        await asyncio.gather(
+            self._all(self.people.attend, unsaid),
+            self._all(self.people.sign, [row for row in self.books.mandates if row.signed_on == day]),
+        )
+        await self._all(self.people.sell, [row for row in self.books.sales if row.sold_on == day])
+        await self._all(self.people.cancel, [row for row in called_off if row.booked_on < day])
+        for together in rounds([row for row in self.books.bookings if row.booked_on == day], self._minutes):
+            await self._all(self.people.book, together)
+        if at_once:
+            await self._quiet()
+            await self._all(self.people.cancel, at_once)
 
     async def _evening(self, day: date) -> None:
-        """Staff say who came, and close what is to be closed."""
+        """Packages are closed, and people pay, once staff have said who came; else that can wait for the morning."""
         past = [row for row in self.books.bookings if row.starts_at.date() == day]
-        known = [row for row in past if row.outcome in ("attended", "no_show")]
-        closing = [row for row in self.books.sales if row.close_on == day]
-        if known or closing:
-            self._now_is(day, "evening")
-            await self._clock(day, CLOSES)
-            await self._all(self._attend, known)
+        self._unsaid = [row for row in past if row.outcome in ("attended", "no_show")]
+        closing = [row for row in self.books.sales if day in row.close_on]
+        paying = [row for row in self.books.payments if row.paid_on == day]
+        if not (closing or paying or day == self.books.days[-1]):
+            return
+        self._now_is(day, "evening")
+        await self._clock(day, CLOSES)
+        unsaid, self._unsaid = self._unsaid, []
+        await self._all(self.people.attend, unsaid)
         if closing:
             await self._quiet()
-            await self._all(self._close, closing)
-        await self._quiet()
+            await self._all(self.people.close, closing)
+            await self._quiet()
+            await self._all(self.people.renew, [row for row in closing if row.auto_renew])
+        for row in paying:
+            await self.people.pay(row)
 
     async def _all(self, act: Callable[[R], Awaitable[None]], rows: Iterable[R]) -> None:
         await asyncio.gather(*map(act, rows))
 
-    # What people do
 
-    async def _sign(self, row: Mandate) -> None:
-        behaviour = {"payments": row.payments} | ({"cause": row.cause} if row.cause else {})
-        signed = await self.doors.mandate(row.client, self.books.business.currency, behaviour)
-        self.mandates.append(signed["id"])
-        body = {
-            "payer_id": self.ids.clients[row.client],
-            "provider_mandate": signed["id"],
-            "account_ending": signed["account_number_ending"],
-        }
-        await self.doors.make("POST", "/directdebit/v1/mandates", body, act=f"{row.place}, sign")
-        self._did("signed")
-
-    async def _sell(self, row: Sale) -> None:
-        order = {
-            "client_id": self.ids.clients[row.client],
-            "template_id": self.ids.templates[row.template],
-            "auto_pay": row.auto_pay,
-            "sold_by": self.ids.staff[row.sold_by] if row.sold_by else None,
-            "price_minor": row.price,
-            "session_count": row.session_count,
-            "expiry_date": row.expiry_date and row.expiry_date.isoformat(),
-        }
-        made = await self._ask(row, "sell", "/packages/v1/packages", order)
-        if made is not None:
-            self.ids.packages[row.package] = made["package_id"]
-            self._did("sold")
-
-    async def _book(self, row: Booking) -> None:
-        if row.package and row.package not in self.ids.packages:
-            return
-        client = self.ids.clients[row.client]
-        order = {
-            "client_id": client,
-            "service_id": self.ids.services[row.service],
-            "practitioner_id": self.ids.staff[row.practitioner],
-            "starts_at": self.books.business.at(row.starts_at.date(), row.starts_at.time()).isoformat(),
-            "package_id": self.ids.packages[row.package] if row.package else None,
-        }
-        by = UUID(client) if row.booked_by == "client" else None
-        made = await self._ask(row, "book", "/booking/v1/bookings", order, client=by)
-        if made is not None:
-            self.ids.bookings[row.place] = made["booking_id"]
-            self._did("booked")
-            if row.outcome == "refused":
-                self.refusals.append(Refusal(row.place, "book", "it was taken, though the file says refused", False))
-
-    async def _cancel(self, row: Booking) -> None:
-        by = UUID(self.ids.clients[row.client]) if row.booked_by == "client" else None
-        await self._change(row, "cancel", {"reason": "cannot come"}, "cancelled", client=by)
-
-    async def _attend(self, row: Booking) -> None:
-        attended = row.outcome == "attended"
-        await self._change(row, "attendance", {"attended": attended}, "attended" if attended else "missed")
-
-    async def _change(
-        self, row: Booking, verb: str, body: dict[str, Any], done: str, client: UUID | None = None
-    ) -> None:
-        booking_id = self.ids.bookings.get(row.place)
-        path = f"/booking/v1/bookings/{booking_id}/{verb}"
-        if booking_id and await self._ask(row, verb, path, body, client=client):
-            self._did(done)
-
-    async def _close(self, row: Sale) -> None:
-        package_id = self.ids.packages.get(row.package)
-        if package_id and await self._ask(row, "close", f"/packages/v1/packages/{package_id}/close"):
-            self._did("closed")
-
-    async def _ask(
-        self, row: Sale | Booking, act: str, path: str, body: Any = None, *, client: UUID | None = None
-    ) -> dict[str, Any] | None:
-        """Send what a row asks for; None where a service says no, which the summary tells."""
-        try:
-            return await self.doors.make("POST", path, body, act=f"{row.place}, {act}", client=client)
-        except Refused as refused:
-            expected = isinstance(row, Booking) and row.outcome == "refused"
-            self.refusals.append(Refusal(row.place, act, refused.reason, expected))
-            self._did("refused")
-            return None
-
-
-def rounds(bookings: Sequence[Booking]) -> list[list[Booking]]:
-    """Bookings that may be made at the same time: in a round no client and no practitioner comes twice.
+def rounds(bookings: Sequence[Booking], minutes: Mapping[str, int]) -> list[list[Booking]]:
+    """Bookings that may be made at the same time: in a round no two want the same client, or a practitioner at once.
 
     So whoever is written first gets the time, or the last session of a package, in each run alike.
     """
     made: list[list[Booking]] = []
-    last: dict[str, int] = {}
     for booking in bookings:
-        names = (f"client {booking.client}", f"practitioner {booking.practitioner}")
-        turn = max(last.get(name, -1) for name in names) + 1
-        last |= dict.fromkeys(names, turn)
+        contended = (n for n, together in enumerate(made) if any(_contend(booking, each, minutes) for each in together))
+        turn = max(contended, default=-1) + 1
         if turn == len(made):
             made.append([])
         made[turn].append(booking)
     return made
+
+
+def _contend(one: Booking, other: Booking, minutes: Mapping[str, int]) -> bool:
+    first, second = sorted((one, other), key=lambda booking: booking.starts_at)
+    overlap = second.starts_at < first.starts_at + timedelta(minutes=minutes[first.service])
+    return one.client == other.client or (one.practitioner == other.practitioner and overlap)

@@ -4,10 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
+from sqlalchemy import text
+
 from deploy.local.across import ACROSS
-from deploy.local.demo.life import Life, Refusal
+from deploy.local.demo.life import Life
+from deploy.local.demo.people import Refusal
 from deploy.local.observer import DEFINITIONS
 
 Items = Sequence[Mapping[str, Any]]
@@ -19,19 +23,30 @@ AT_THE_BANK = {
     "declined": ("failed",),
 }
 """What directdebit's states are called by the bank."""
+BILLED = (
+    "select envelope::json -> 'data' ->> 'business_date' as day from event_log"
+    " where business_id = :id and type = 'billing.day_billed.v1'"
+)
 
 
 @dataclass(frozen=True)
 class Seen:
     """What each part says by itself; amounts in minor units."""
 
+    zone: str
+    days: Sequence[date]
+    """Every day that was lived."""
+    billed: Sequence[str]
+    """The date of each day that billing says it has billed."""
     names: Mapping[str, str]
     """The name of each client, by id."""
     packages: Items
+    lots: Items
     bookings: Items
     history: Items
     """Every entry of every package's session ledger."""
     invoices: Items
+    journal: Items
     debits: Items
     payments: Items
     """The bank's own log, as far as our mandates go."""
@@ -64,10 +79,11 @@ def invariants() -> int:
 async def look(life: Life) -> Seen:
     """Ask everybody."""
     doors = life.doors
-    packages, bookings, issued, debits, messages = await asyncio.gather(
+    packages, bookings, issued, journal, debits, messages = await asyncio.gather(
         doors.everything("/packages/v1/packages"),
         doors.everything("/booking/v1/bookings"),
         doors.everything("/billing/v1/invoices"),
+        doors.everything("/billing/v1/journal"),
         doors.everything("/directdebit/v1/debits"),
         doors.everything("/notify/v1/messages"),
     )
@@ -76,25 +92,41 @@ async def look(life: Life) -> Seen:
     ledgers = await asyncio.gather(
         *(doors.everything(f"/packages/v1/packages/{package['package_id']}/history") for package in packages)
     )
+    lots = await asyncio.gather(
+        *(doors.make("GET", f"/packages/v1/packages/{package['package_id']}/lots") for package in packages)
+    )
     invoices = await asyncio.gather(
         *(doors.make("GET", f"/billing/v1/invoices/{invoice['invoice_id']}") for invoice in issued)
     )
-    order = [life.ids.packages.get(sale.package) for sale in life.books.sales]
+    order = [package_id for sale in life.books.sales for package_id in life.ids.packages.get(sale.package, [])]
+    first = life.books.days[0]
     ours = {message["message_id"] for message in messages}
     arrived = [mail.message_id.strip("<>").partition("@")[0] for mail in doors.system.mail.messages]
     return Seen(
+        zone=life.books.business.zone,
+        days=[first + timedelta(days=count) for count in range((life.lived - first).days + 1)],
+        billed=await _billed(life),
         names={life.ids.clients[client.name]: client.name for client in life.books.clients},
         packages=sorted(packages, key=lambda package: order.index(package["package_id"])),
+        lots=[lot for of_one in lots for lot in of_one["items"]],
         bookings=bookings,
         history=[entry for ledger in ledgers for entry in ledger],
         invoices=invoices,
+        journal=journal,
         debits=debits,
-        payments=[payment for payment in log if payment["links"]["mandate"] in life.mandates],
+        payments=[payment for payment in log if payment["links"]["mandate"] in life.people.mandates],
         messages=messages,
         delivered=[message_id for message_id in arrived if message_id in ours],
         violations=violations,
-        refusals=life.refusals,
+        refusals=life.people.refusals,
     )
+
+
+async def _billed(life: Life) -> list[str]:
+    """The days that billing has told to be billed."""
+    async with life.observer.databases["billing"].transaction() as db:
+        rows = await db.execute(text(BILLED), {"id": life.doors.business_id})
+        return [row.day for row in rows]
 
 
 def total(items: Iterable[Mapping[str, Any]], field: str) -> int:
@@ -107,16 +139,60 @@ def in_state(items: Items, *states: str, field: str = "state") -> Items:
     return [item for item in items if item[field] in states]
 
 
+def collected(invoices: Items) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The newest fact of each debit and instalment: what it says now is what the debit has brought."""
+    facts = (fact for invoice in invoices for fact in invoice["debits"])
+    in_order = sorted(facts, key=lambda fact: int(fact["sequence"]))
+    return {(fact["debit_id"], fact["instalment_id"]): fact for fact in in_order}
+
+
+def moved(seen: Seen) -> int:
+    """How many times a session was held again, by the successor of the package that had held it."""
+    held = [entry["booking_id"] for entry in seen.history if entry["kind"] == "held"]
+    return len(held) - len(set(held))
+
+
+def prepaid(packages: Items) -> Items:
+    """The packages whose sessions are counted before they are used."""
+    return [package for package in packages if package["billing_mode"] == "pre_bill"]
+
+
 def ties(seen: Seen) -> list[Tie]:
-    """What must be the same in all books, to the session, to the cent and to the mail."""
-    kinds = Counter(entry["kind"] for entry in seen.history)
-    returned = [booking for booking in in_state(seen.bookings, "cancelled") if booking["package_id"]]
+    """What must be the same in all books, to the day, to the session, to the cent and to the mail."""
+    days = {"the clock": len(seen.days), "billing": len(seen.billed), "each once": len(set(seen.billed))}
+    mails = {"notify": len(in_state(seen.messages, "sent")), "mail server": len(set(seen.delivered))}
+    return [Tie("days billed", days), *_sessions(seen), *_debits(seen), _paid(seen), Tie("mails", mails)]
+
+
+def _sessions(seen: Seen) -> list[Tie]:
+    """What came in, was used, came back and was lost is the same for whoever counts it."""
+    kinds: Counter[str] = Counter()
+    for entry in seen.history:
+        kinds[entry["kind"]] += abs(entry["sessions"])
+    held = {entry["booking_id"] for entry in seen.history if entry["kind"] == "held"}
+    returned = [booking for booking in in_state(seen.bookings, "cancelled") if booking["booking_id"] in held]
     used = in_state(seen.bookings, "attended", "no_show", "late_cancelled")
     closed = {p["package_id"] for p in seen.packages if p["billing_mode"] == "post_bill" and p["state"] == "closed"}
     lines = [line for invoice in seen.invoices for line in invoice["lines"] if line["booking_id"]]
     return [
-        Tie("sessions returned", {"booking": len(returned), "packages": kinds["returned"]}),
-        Tie("sessions used", {"booking": len(used), "packages": kinds["consumed"]}),
+        Tie(
+            "sessions allocated",
+            {
+                "packages": total(prepaid(seen.packages), "purchased"),
+                "their lots": total(seen.lots, "size") + total(seen.lots, "adjusted"),
+                "their ledger": kinds["allocated"] + kinds["adjusted"],
+            },
+        ),
+        Tie("sessions used", {"booking": len(used), "packages": total(seen.packages, "consumed")}),
+        Tie("sessions returned", {"booking": len(returned), "packages": kinds["returned"] - moved(seen)}),
+        Tie(
+            "sessions forfeited",
+            {
+                "packages": total(seen.packages, "forfeited"),
+                "their lots": total(seen.lots, "forfeited"),
+                "their ledger": kinds["forfeited"],
+            },
+        ),
         Tie(
             "sessions billed after use",
             {
@@ -125,15 +201,25 @@ def ties(seen: Seen) -> list[Tie]:
                 "billing": len(lines),
             },
         ),
-        *_debits(seen),
-        Tie("mails", {"notify": len(in_state(seen.messages, "sent")), "mail server": len(set(seen.delivered))}),
     ]
+
+
+def _paid(seen: Seen) -> Tie:
+    """What came in, at the desk and by debit, is what is not open any more, and what the journal has as cash."""
+    at_the_desk = total((payment for invoice in seen.invoices for payment in invoice["payments"]), "amount_minor")
+    cash = (posting for entry in seen.journal for posting in entry["postings"] if posting["account"] == "cash")
+    views = {
+        "desk and debits": at_the_desk + total(collected(seen.invoices).values(), "collected_minor"),
+        "invoices": total(seen.invoices, "total_minor") - total(seen.invoices, "open_minor"),
+        "journal": total(cash, "amount_minor"),
+    }
+    return Tie("paid in all", views, money=True)
 
 
 def _debits(seen: Seen) -> list[Tie]:
     """Each debit we know of is one payment of the bank's, with the same end; what it brought is what was paid."""
     billed = {
-        "settled": total(seen.invoices, "total_minor") - total(seen.invoices, "open_minor"),
+        "settled": total(collected(seen.invoices).values(), "collected_minor"),
         "submitted": total(seen.invoices, "in_flight_minor"),
     }
     made = [

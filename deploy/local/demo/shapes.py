@@ -1,18 +1,18 @@
 """What the demo's files hold: a class per file, a field per column; a description says what to write there."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from deploy.local.demo.columns import Day, Moment, Money, Number, YesNo, several
+from deploy.local.demo.columns import Day, Days, Moment, Money, Number, YesNo, several
 from deploy.practice_bank.rules import BECS_REASONS, SCHEMES
 from shared.texts import Email, Line
 
 OPENS, CLOSES = time(6), time(21)
-"""In the morning people buy, book and cancel; in the evening staff say who came, and close packages."""
+"""In the morning people buy, book and cancel; in the evening packages are closed, and people pay at the desk."""
 
 
 def _zone(name: str) -> str:
@@ -148,7 +148,21 @@ class Sale(Row):
     price: Money | None = Field(None, description="an amount such as 450.00, or nothing for the template's")
     session_count: Number | None = Field(None, description="a number such as 12, or nothing for the template's")
     expiry_date: Day | None = Field(None, description="a date such as 2022-12-08, or nothing for the template's")
-    close_on: Day | None = Field(None, description="a date such as 2022-09-23, or nothing")
+    first_due_date: Day | None = Field(None, description="a date such as 2022-09-13, or nothing for that of the sale")
+    auto_renew: YesNo = Field(False, description="yes or no: is it sold again once it was closed?")
+    close_on: Days = Field(
+        (), description="a date such as 2022-09-23, or nothing; several, with spaces between, where it renews"
+    )
+
+
+class Payment(Row):
+    """payments.csv: money handed over at the desk."""
+
+    client: str = Field(description="a name of clients.csv")
+    package: str | None = Field(None, description="a name of sales.csv, or nothing for all that the client owes")
+    paid_on: Day = Field(description="a date such as 2022-09-20")
+    amount: Money | None = Field(None, description="an amount such as 100.00, or nothing for all that is due")
+    method: Literal["cash", "card"] = Field(description="cash or card")
 
 
 class Booking(Row):
@@ -178,15 +192,17 @@ class Books:
     clients: list[Client]
     mandates: list[Mandate]
     sales: list[Sale]
+    payments: list[Payment]
     bookings: list[Booking]
 
     @property
     def days(self) -> list[date]:
-        """The days on which something happens, in order."""
-        found = {mandate.signed_on for mandate in self.mandates}
-        found |= {day for sale in self.sales for day in (sale.sold_on, sale.close_on) if day}
+        """Every day from the first on which something happens to the last."""
+        found = {mandate.signed_on for mandate in self.mandates} | {payment.paid_on for payment in self.payments}
+        found |= {day for sale in self.sales for day in (sale.sold_on, *sale.close_on)}
         for booking in self.bookings:
             found |= {day for day in (booking.booked_on, booking.cancelled_on) if day}
             if booking.outcome in ("attended", "no_show"):
                 found.add(booking.starts_at.date())
-        return sorted(found)
+        first = min(found)
+        return [first + timedelta(days=count) for count in range((max(found) - first).days + 1)]
