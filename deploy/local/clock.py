@@ -102,7 +102,7 @@ def _moving(unrest: Mapping[str, Any]) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Standing:
+class At:
     """A business that runs, and the ways to ask it."""
 
     http: httpx.AsyncClient
@@ -120,7 +120,7 @@ class Standing:
 def show(business: Business = None, state: State = STATE) -> None:
     """Say which day and time it is at the business, and whether all is quiet there."""
 
-    async def tell(at: Standing) -> None:
+    async def tell(at: At) -> None:
         now = BusinessClock(at.zone, at.test_now).now()
         kind = "on a test clock" if at.test_now else "in real time"
         typer.echo(f"{at.name}: {_in_words(now.date())}, {now:%H:%M}, {at.zone}, {kind}")
@@ -143,7 +143,7 @@ def advance_command(
 ) -> None:
     """Let days go by: each begins when all that the one before brought is done."""
 
-    async def go(at: Standing) -> None:
+    async def go(at: At) -> None:
         if at.test_now is None:
             raise Refused(
                 f"{at.name} lives in real time. A test clock is given with the first description of a business:"
@@ -200,11 +200,11 @@ def _shown(steps: int) -> Iterator[Told]:
         yield told
 
 
-def _run(state: Path, business: UUID | None, act: Callable[[Standing], Awaitable[None]]) -> None:
+def _run(state: Path, business: UUID | None, act: Callable[[At], Awaitable[None]]) -> None:
     """Act on a business of the running system; what goes wrong is told in sentences."""
 
     async def at_it() -> None:
-        async with _standing(state, business) as standing:
+        async with _at(state, business) as standing:
             await act(standing)
 
     try:
@@ -231,7 +231,7 @@ def _told(stuck: Stuck, state: Path) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def _standing(state: Path, business: UUID | None) -> AsyncIterator[Standing]:
+async def _at(state: Path, business: UUID | None) -> AsyncIterator[At]:
     addresses = read_addresses(state)
     if addresses is None:
         raise Refused(f"nothing runs on {state}: start ./dev up first")
@@ -243,7 +243,7 @@ async def _standing(state: Path, business: UUID | None) -> AsyncIterator[Standin
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
             profile = await _ask(http, "GET", "business")
             test_now = profile["test_now"] and datetime.fromisoformat(profile["test_now"])
-            yield Standing(http, observer, business_id, profile["name"], profile["zone"], test_now)
+            yield At(http, observer, business_id, profile["name"], profile["zone"], test_now)
     finally:
         await observer.close()
 

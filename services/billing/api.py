@@ -191,7 +191,8 @@ class PackageBilling(BaseModel):
     def of(cls, package: BilledPackage, invoices: Sequence[Invoice], closed: bool, today: date) -> Self:
         if package.post_bill and not closed:
             return cls(package_id=package.package_id, billing=None)
-        derived = _standing(invoices, today) | {"invoiced_minor": sum(invoice.total_minor for invoice in invoices)}
+        owed = sum(standing.owed(part) for invoice in invoices for part in invoice.instalments)
+        derived = _standing(invoices, today) | {"invoiced_minor": owed}
         if not invoices:
             derived["label"] = None
         terms = {name: getattr(package, name) for name in Billing.model_fields if name not in derived}

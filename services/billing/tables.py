@@ -74,7 +74,7 @@ class BilledPackage(BusinessRow, Base):
 
 
 class DailyRun(Base):
-    """How far the days of a business are billed. Who makes something due shares the row, who bills a day owns it."""
+    """How far the days of a business are billed. Who makes something due, and who bills a day, owns the row first."""
 
     __tablename__ = "daily_runs"
     __table_args__ = (CheckConstraint("last_done <= target", name="ends_at_its_target"),)

@@ -149,8 +149,9 @@ async def follow(db: Db, fact: HoldsMoved) -> None:
     """Sessions of these bookings are held by the successor of their package now, whatever became of them (R-29)."""
     rows = select(Booking).where(Booking.booking_id.in_(fact.booking_ids)).order_by(Booking.booking_id)
     bookings = (await db.scalars(rows.with_for_update().execution_options(populate_existing=True))).all()
-    if any(booking.state == "holding" for booking in bookings):
-        raise Later("that their sessions are held has not been heard yet")
+    known = (fact.package_id, fact.successor_id)
+    if any(booking.state == "holding" or booking.package_id not in known for booking in bookings):
+        raise Later("where their sessions were held before has not been heard yet")
     for booking in bookings:
         if booking.package_id == fact.package_id:
             booking.apply(fact)

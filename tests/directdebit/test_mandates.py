@@ -112,7 +112,7 @@ def a_paid_collection(desk: Desk, mandate_id: UUID) -> tuple[Collection, Debit]:
         **amount,
         **ours,
     )
-    return Collection(**wish.model_dump(), **ours), debit
+    return Collection(**wish.model_dump(exclude={"run_date"}), **ours), debit
 
 
 async def statements_to_record(desk: Desk) -> int:

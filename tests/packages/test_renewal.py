@@ -126,10 +126,11 @@ async def test_a_session_before_the_close_stays_though_its_period_is_heard_of_la
     before, after = (shop.ask(package, due, starts_at=NOW + timedelta(days=14, hours=hour)) for hour in (-1, 1))
     await shop.hear(before, after)
     await shop.clock(due)
+    await shop.hear(attended(before))
     await shop.hear(await closed(shop, package), on=due)
     assert await moved(shop) == [after.booking_id]
     await shop.period(package, 2, due)
-    assert counts(await shop.show(package)) == (11, 1, 0, 0, 0)
+    assert counts(await shop.show(package)) == (11, 0, 1, 0, 0)
     assert counts(await successor(shop, package)) == (5, 1, 0, 0, 0)
     assert await shop.room.violations(shop.business_id) == {}
 

@@ -165,15 +165,16 @@ def test_closing_counts_attended_missed_and_late_and_leaves_what_is_still_to_com
         used("late_cancelled", hours=5),
         used(None, hours=-1, state="returned"),
         used(None, hours=1, state="held"),
-        used(None, hours=-1, state="ahead"),
+        used(None, hours=1, state="ahead"),
     ]
     fact = closing.close(post_bill(), holds, closure_id=new_id(), now=NOW, today=TODAY).closure
     assert [session.outcome for session in fact.sessions] == ["attended", "no_show", "late_cancelled"]
     assert [tier.rate_minor for tier in fact.tiers] == [6000, 5500]
 
 
-def test_a_session_that_nobody_verified_blocks_the_close() -> None:
-    unverified = used(None, hours=0, state="held")
+@pytest.mark.parametrize("state", ["held", "ahead"])
+def test_a_session_that_nobody_verified_blocks_the_close(state: Any) -> None:
+    unverified = used(None, hours=0, state=state)
     with pytest.raises(closing.Unverified) as refusal:
         closing.close(post_bill(), [unverified], closure_id=new_id(), now=NOW, today=TODAY)
     assert refusal.value.members["booking_ids"] == [unverified.booking_id]

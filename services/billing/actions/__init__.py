@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import insert, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload, selectinload
 
 from services.billing.rules.invoicing import ask
 from services.billing.rules.standing import Entry, may_see
@@ -17,6 +17,14 @@ from shared.outbox import publish
 
 STANDING = selectinload(Invoice.instalments).selectinload(Instalment.debit_facts)
 """What tells how invoices stand: two more statements, however many invoices."""
+LOCKED = (
+    select(Instalment)
+    .order_by(Instalment.instalment_id)
+    .options(joinedload(Instalment.invoice), selectinload(Instalment.debit_facts))
+    .with_for_update(of=Instalment)
+    .execution_options(populate_existing=True)
+)
+"""Instalments with what tells how they stand, for this transaction alone."""
 
 
 async def enter(db: Db, entries: Sequence[Entry]) -> None:

@@ -21,7 +21,6 @@ RAISE = text(
     "update daily_runs set target = :date, since_date = case when last_done = target then last_done + 1"
     " else since_date end where target < :date"
 )
-SHARE = text("select last_done from daily_runs for share")
 OWN = text("select last_done, target, since_date, collections_requested from daily_runs for update")
 COUNT = text("update daily_runs set collections_requested = collections_requested + :requested")
 FINISH = text("update daily_runs set last_done = :date, collections_requested = 0")
@@ -44,9 +43,10 @@ async def billed_until(db: Db) -> date:
     """The newest date that has been billed, which stays so until this transaction ends.
 
     Whoever makes something due asks first, and bills at once what is due by then: the run will not come again.
+    Owned rather than shared: those who share a row let each other in before those who wait to own it.
     """
     await _begin(db)
-    last_done: date = (await db.execute(SHARE)).scalar_one()
+    last_done: date = (await db.execute(OWN)).one().last_done
     return last_done
 
 

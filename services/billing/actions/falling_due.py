@@ -19,7 +19,7 @@ OPEN_PERIODS = text(
     """
 with due as materialized (
   select package_id, client_id, payer_id, name, price_minor, currency, auto_pay, next_index, next_due_date,
-    term_weeks = 0 and price_minor > 0 as invoiced
+    coalesce(term_weeks, 0) = 0 and price_minor > 0 as invoiced
   from billed_packages
   where next_due_date <= :date and (cast(:package_id as uuid) is null or package_id = :package_id)
   order by next_due_date, package_id limit :at_once
@@ -38,7 +38,7 @@ with due as materialized (
   update billed_packages p
   set next_index = p.next_index + 1, next_due_date = (
     select following from due_date(p.first_due_date, p.frequency, p.next_index + 1) following
-    where following <= coalesce(p.ended_date, 'infinity') and (p.term_weeks = 0
+    where following <= coalesce(p.ended_date, 'infinity') and (coalesce(p.term_weeks, 0) = 0
       or p.next_index < p.term_weeks / case p.frequency when 'fortnightly' then 2 else 1 end))
   from due where p.package_id = due.package_id
 ), invoice as (

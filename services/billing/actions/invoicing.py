@@ -6,10 +6,9 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
-from services.billing.actions import ask_again, enter
+from services.billing.actions import LOCKED, ask_again, enter
 from services.billing.actions.daily import billed_until
 from services.billing.actions.falling_due import open_periods
-from services.billing.actions.paying import LOCKED
 from services.billing.rules import invoicing, standing
 from services.billing.tables import BilledPackage, Closure, Instalment, Invoice, InvoiceCounter, Line, PackageEnded
 from shared.database import Db
@@ -94,8 +93,6 @@ async def _take_back(db: Db, package: BilledPackage) -> None:
     )
     entries = []
     for instalment in (await db.scalars(later)).all():
-        if instalment.state == "void":
-            continue
         brought = standing.brought(instalment)
         moves = standing.moves((standing.owed(instalment), brought), (0, brought))
         invoice = instalment.invoice

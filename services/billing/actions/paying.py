@@ -3,10 +3,9 @@
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import insert, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy import insert
 
-from services.billing.actions import ask_again, enter, find
+from services.billing.actions import LOCKED, ask_again, enter, find
 from services.billing.rules import standing
 from services.billing.tables import DebitFact, DebitState, Instalment, Method, PaidByHand, Payment, PaymentPart
 from shared.auth import Caller
@@ -20,14 +19,6 @@ STATES: dict[type[DebitEvent], DebitState] = {
     DebitSettled: "settled",
     DebitDeclined: "declined",
 }
-LOCKED = (
-    select(Instalment)
-    .order_by(Instalment.instalment_id)
-    .options(joinedload(Instalment.invoice), selectinload(Instalment.debit_facts))
-    .with_for_update(of=Instalment)
-    .execution_options(populate_existing=True)
-)
-"""Instalments with what tells how they stand, for this transaction alone."""
 
 
 async def take_debit(db: Db, event: DebitEvent) -> None:

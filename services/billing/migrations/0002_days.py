@@ -34,12 +34,7 @@ def _periods() -> None:
     op.alter_column("billed_packages", "next_index", server_default=None)
     op.add_column("billed_packages", sa.Column("next_due_date", sa.Date))
     op.add_column("billed_packages", sa.Column("ended_date", sa.Date))
-    op.execute("alter table billed_packages no force row level security")
-    op.execute(
-        "update billed_packages set next_due_date = due_date(first_due_date, frequency, 2) where form = 'recurring'"
-        " and (term_weeks = 0 or term_weeks > case frequency when 'fortnightly' then 2 else 1 end)"
-    )
-    op.execute("alter table billed_packages force row level security")
+    # What was sold before this version has no next period: whether it still runs was not told here.
     op.create_index(
         "ix_billed_packages_due",
         "billed_packages",

@@ -36,9 +36,8 @@ async def begin(db: Db, debit_id: UUID, bank: Bank) -> Sending | None:
     if mandate.state != "active":
         become(db, debit, DebitCancelled())
         return None
-    body = bank.write(
-        Payment(debit_id, mandate.provider_mandate, debit.amount_minor, debit.currency, debit.charge_date)
-    )
+    charge_date = max(debit.charge_date, db.today)  # the days may have been billed late: no bank debits the past
+    body = bank.write(Payment(debit_id, mandate.provider_mandate, debit.amount_minor, debit.currency, charge_date))
     become(db, debit, DebitSending(body, db.machine_now))
     return Sending(debit_id, body, db.machine_now, None)
 

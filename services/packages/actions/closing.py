@@ -11,7 +11,7 @@ from services.packages.actions.selling import make
 from services.packages.rules import closing, lots, selling
 from services.packages.tables import Hold, Package
 from shared.database import Db
-from shared.errors import Later
+from shared.errors import Reject
 from shared.events.billing import ClosureBilled
 from shared.events.packages import HoldsMoved, PackageClosed
 from shared.ids import new_id
@@ -48,7 +48,7 @@ async def renew(db: Db, event: ClosureBilled) -> None:
     """A close is billed: a package that renews gets its one successor, and sessions booked for later move there."""
     package = await db.get(Package, event.package_id, with_for_update=True, populate_existing=True)
     if package is None:
-        raise Later(f"package {event.package_id} is not here yet")
+        raise Reject(f"package {event.package_id} was never sold here")
     again = select(Package.package_id).where(Package.predecessor_id == package.package_id)
     if not selling.is_to_renew(package, event.closure_id) or await db.scalar(again):
         return

@@ -11,7 +11,7 @@ from services.packages.actions import cause, post
 from services.packages.rules import lots
 from services.packages.tables import BilledDay, Hold, Lot, Package
 from shared.database import Db
-from shared.errors import Later
+from shared.errors import Later, Reject
 from shared.events.billing import DayBilled, PeriodOpened
 from shared.ids import new_id
 
@@ -113,7 +113,7 @@ async def open_period(db: Db, event: PeriodOpened) -> None:
     billed = await last_billed(db)
     package = await db.get(Package, event.package_id, with_for_update=True, populate_existing=True)
     if package is None:
-        raise Later(f"package {event.package_id} is not here yet")
+        raise Reject(f"package {event.package_id} was never sold here")
     if not lots.opens(package, period_index=event.period_index, due_date=event.due_date):
         return
     if event.period_index > package.periods_opened + 1:
@@ -121,20 +121,32 @@ async def open_period(db: Db, event: PeriodOpened) -> None:
     package.apply(event)
     lot = await open_lot(db, package, event.period_index, reason=f"period {event.period_index}")
     await _make_firm(db, package, lots.window(package, event.period_index))
-    if billed is not None and lot.valid_to is not None and lot.valid_to <= billed:
-        of_one = {"date": billed, "package_id": package.package_id}
+    await _end_if_over(db, lot, billed)
+
+
+async def open_first_lot(db: Db, package: Package) -> None:
+    """The sessions of the sale arrive; if the sale is dated back so far that their period is over, it has ended."""
+    lot = await open_lot(db, package, 1, reason="sale")
+    if lot.valid_to is not None and lot.valid_to <= db.today:
+        await _end_if_over(db, lot, await last_billed(db))
+
+
+async def _end_if_over(db: Db, lot: Lot, billed: date) -> None:
+    if lot.valid_to is not None and lot.valid_to <= billed:
+        of_one = {"date": billed, "package_id": lot.package_id}
         await _end(db, (await db.execute(ENDING_OF_ONE, of_one)).all())
 
 
-async def last_billed(db: Db) -> date | None:
+async def last_billed(db: Db) -> date:
     """The newest billed date of the business, kept from moving on until this transaction ends.
 
     A period's lot is opened under it, and it is taken before any package, as the end of a day does: then the lot
     either is there when its last day is billed, or ends as it comes.
     """
+    none_yet = insert(BilledDay).values(business_id=db.context.business_id, business_date=date.min)
+    await db.execute(none_yet.on_conflict_do_nothing())
     row = select(BilledDay.business_date).where(BilledDay.business_id == db.context.business_id)
-    day: date | None = await db.scalar(row.with_for_update(read=True))
-    return day
+    return (await db.execute(row.with_for_update())).scalar_one()
 
 
 async def end_day(db: Db, event: DayBilled) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from services.packages.actions import lock, post
-from services.packages.actions.periods import open_lot, supply
+from services.packages.actions.periods import open_first_lot, supply
 from services.packages.rules import lots, selling
 from services.packages.tables import Client, Package, Staff, Template
 from shared.database import Db
@@ -83,7 +83,7 @@ async def make(db: Db, fact: PackageSold, *, auto_renew: bool, expiry_date: date
     db.add(package)
     await db.flush()
     if not package.post_bill:
-        await open_lot(db, package, 1, reason="sale")
+        await open_first_lot(db, package)
     publish(db, fact)
     return package
 

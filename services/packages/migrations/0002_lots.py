@@ -11,13 +11,11 @@ branch_labels = None
 
 SOLD_BEFORE = (
     "insert into lots (package_id, period_index, valid_from, valid_to, size, adjusted, forfeited, ended, business_id)"
-    " select package_id, 1, start_date, case when terms->>'rollover' = 'reset' then"
-    "   (first_due_date + case terms->>'frequency' when 'weekly' then interval '7 days'"
-    "     when 'fortnightly' then interval '14 days' else interval '1 month' end)::date end,"
-    "  allocated, case when terms->>'rollover' = 'reset' then adjusted else 0 end, 0, false, business_id"
+    " select package_id, 1, start_date, null, allocated,"
+    "  case when terms->>'rollover' = 'reset' then adjusted else 0 end, 0, false, business_id"
     " from packages where not post_bill"
 )
-"""Before this version a package had one lot, that of its sale."""
+"""Before this version a package had one lot, that of its sale, for bookings of any date: it does not end."""
 
 
 def upgrade() -> None:

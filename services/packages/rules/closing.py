@@ -21,7 +21,8 @@ def close(package: Package, holds: Sequence[Hold], *, closure_id: UUID, now: dat
     """
     if package.state != "active":
         raise NotActive
-    unverified = [h.booking_id for h in holds if h.state == "held" and h.starts_at is not None and h.starts_at <= now]
+    open_holds = [hold for hold in holds if hold.state in ("held", "ahead") and hold.outcome is None]
+    unverified = [hold.booking_id for hold in open_holds if hold.starts_at is not None and hold.starts_at <= now]
     if unverified:
         raise Unverified(f"{len(unverified)} of them.", booking_ids=unverified)
     closure = PackageClosed(
