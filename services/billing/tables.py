@@ -38,7 +38,11 @@ class BilledPackage(BusinessRow, Base):
     __tablename__ = "billed_packages"
     __table_args__ = (
         Index(
-            "ix_billed_packages_due", "business_id", "next_due_date", postgresql_where=text("next_due_date is not null")
+            "ix_billed_packages_due",
+            "business_id",
+            "next_due_date",
+            "package_id",
+            postgresql_where=text("next_due_date is not null"),
         ),
     )
 
@@ -179,7 +183,13 @@ class Instalment(BusinessRow, Base):
         CheckConstraint("amount_minor > 0", name="asks_for_money"),
         CheckConstraint("state in ('scheduled', 'due', 'paid', 'void', 'waived')", name="has_a_state"),
         CheckConstraint("paid_minor >= 0 and paid_minor <= amount_minor", name="paid_by_hand"),
-        Index("ix_instalments_scheduled", "business_id", "due_date", postgresql_where=text("state = 'scheduled'")),
+        Index(
+            "ix_instalments_scheduled",
+            "business_id",
+            "due_date",
+            "instalment_id",
+            postgresql_where=text("state = 'scheduled'"),
+        ),
     )
 
     instalment_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from datetime import date
 from typing import Any
 
 import pytest
@@ -26,6 +27,15 @@ async def test_a_collection_is_debited_at_once_and_told(desk: Desk) -> None:
     (fact,) = await desk.facts(debit)
     assert isinstance(fact, DebitSubmitted)
     assert (fact.sequence, fact.items[0].in_flight_minor, fact.items[0].attempt_no) == (1, 30000, 1)
+
+
+async def test_what_is_asked_for_late_is_debited_today_and_never_in_the_past(desk: Desk) -> None:
+    await desk.record(desk.provider.mandate())
+    wish = desk.wish(collect_date=date(2022, 9, 13))
+    await desk.room.hear(desk.business_id, wish, on=date(2022, 9, 13))
+    debit = await desk.until(wish, lambda debit: debit["state"] == "submitted")
+    (payment,) = desk.provider.payments(debit)
+    assert payment["charge_date"] == "2022-09-27"
 
 
 async def test_without_a_mandate_it_waits_visibly_and_goes_out_with_one(desk: Desk) -> None:

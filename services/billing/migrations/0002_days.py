@@ -38,7 +38,7 @@ def _periods() -> None:
     op.create_index(
         "ix_billed_packages_due",
         "billed_packages",
-        ["business_id", "next_due_date"],
+        ["business_id", "next_due_date", "package_id"],
         postgresql_where=sa.text("next_due_date is not null"),
     )
 
@@ -56,7 +56,7 @@ def _days() -> None:
     op.create_index(
         "ix_instalments_scheduled",
         "instalments",
-        ["business_id", "due_date"],
+        ["business_id", "due_date", "instalment_id"],
         postgresql_where=sa.text("state = 'scheduled'"),
     )
 

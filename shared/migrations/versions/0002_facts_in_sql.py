@@ -9,7 +9,7 @@ down_revision = "plumbing_0001"
 def upgrade() -> None:
     # As shared/ids.py: UUID version 7 (RFC 9562), with the microseconds in the bits that may hold a fraction.
     op.execute(
-        "create function new_id() returns uuid language plpgsql volatile parallel safe as $$"
+        "create function new_id() returns uuid language plpgsql volatile as $$"
         " declare micros bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;"
         " begin return encode(overlay(uuid_send(gen_random_uuid()) placing"
         "  int8send((micros / 1000 << 16) | 28672 | (micros % 1000 * 4096 / 1000)) from 1 for 8), 'hex')::uuid; end $$"
