@@ -9,9 +9,9 @@ WEEKS: dict[Frequency, int] = {"weekly": 1, "fortnightly": 2}
 
 
 def due_date(first: date, frequency: Frequency, index: int) -> date:
-    """The date on which the `index`-th period or part falls due; the first has the index 1.
+    """The date on which the `index`-th period or part falls due, reckoned from the first date (R-05, R-06).
 
-    Monthly: the same day of the month, or the last day of a month that is too short.
+    The first has the index 1. Monthly: the same day of the month, or the last day of a month that is too short.
     """
     if frequency == "monthly":
         years, month = divmod(first.month - 1 + index - 1, 12)

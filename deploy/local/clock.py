@@ -170,7 +170,7 @@ def advance_command(
 def _target(to: str, today: date) -> date:
     """The date that is meant. Raises Refused."""
     try:
-        until = today + timedelta(days=int(to)) if re.fullmatch(r"\d{1,6}", to) else date.fromisoformat(to)
+        until = today + timedelta(days=int(to)) if re.fullmatch(r"[0-9]{1,6}", to) else date.fromisoformat(to)
     except (ValueError, OverflowError):
         raise Refused(f"{to!r} is neither a date such as 2022-09-30 nor a number of days") from None
     if until <= today:
@@ -204,8 +204,8 @@ def _run(state: Path, business: UUID | None, act: Callable[[At], Awaitable[None]
     """Act on a business of the running system; what goes wrong is told in sentences."""
 
     async def at_it() -> None:
-        async with _at(state, business) as standing:
-            await act(standing)
+        async with _at(state, business) as at:
+            await act(at)
 
     try:
         asyncio.run(at_it())
@@ -227,7 +227,7 @@ def _told(stuck: Stuck, state: Path) -> Iterator[str]:
     if stuck.parked:
         yield "dev: ./dev clock show says why an event is parked; it stays in the service's inbox_failed until it is"
         yield "     handled or removed, and the clock stands as long"
-    yield f"dev: the services' logs are in {state / 'logs'}; when the cause is gone, the same command goes on from here"
+    yield f"dev: the services' logs are in {state / 'logs'}; when the cause is gone, advance to the date you meant"
 
 
 @asynccontextmanager

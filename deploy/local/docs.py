@@ -58,7 +58,8 @@ def rules_page() -> str:
         MADE,
         "# The rules",
         "",
-        "Every decision of every service: pure functions, in `rules.py`. To find one, search this page.",
+        "Every decision of every service: pure functions, in `rules.py` or a folder `rules/`; and, below, the dates that",
+        "services reckon alike. To find one, search this page.",
         "What an id such as R-18 or PB-15 stands for is in [sources.md](sources.md).",
     ]
     for name in SERVICES:
@@ -66,6 +67,8 @@ def rules_page() -> str:
         for path in sorted((ROOT / "services" / name).rglob("*.py")):
             if "rules" in (path.stem, path.parent.name):
                 lines += _rules_of(path)
+    lines += ["", "## shared", "", "| rule | says | source | where |", "|---|---|---|---|"]
+    lines += _rules_of(ROOT / "shared" / "schedule.py")
     return "\n".join(lines) + "\n"
 
 

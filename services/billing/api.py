@@ -98,7 +98,7 @@ class PaymentView(BaseModel, from_attributes=True):
 
 
 class NewPayment(Body):
-    """Money handed over for an invoice: today, unless it was before. It covers the earliest open instalments first."""
+    """Money handed over for an invoice: today, unless it was before."""
 
     amount_minor: Annotated[Minor, Field(gt=0)]
     method: Method

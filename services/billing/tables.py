@@ -17,6 +17,7 @@ DebitState = Literal["submitted", "settled", "declined"]
 Account = Literal["receivable", "sales", "cash", "account_balance"]
 Method = Literal["cash", "card"]
 OWES_NOTHING = ("void", "waived")
+HAS_NEXT, SCHEDULED = text("next_due_date is not null"), text("state = 'scheduled'")
 Amount = Annotated[int, mapped_column(BigInteger)]
 
 
@@ -37,13 +38,7 @@ class BilledPackage(BusinessRow, Base):
 
     __tablename__ = "billed_packages"
     __table_args__ = (
-        Index(
-            "ix_billed_packages_due",
-            "business_id",
-            "next_due_date",
-            "package_id",
-            postgresql_where=text("next_due_date is not null"),
-        ),
+        Index("ix_billed_packages_due", "business_id", "next_due_date", "package_id", postgresql_where=HAS_NEXT),
     )
 
     package_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -183,13 +178,7 @@ class Instalment(BusinessRow, Base):
         CheckConstraint("amount_minor > 0", name="asks_for_money"),
         CheckConstraint("state in ('scheduled', 'due', 'paid', 'void', 'waived')", name="has_a_state"),
         CheckConstraint("paid_minor >= 0 and paid_minor <= amount_minor", name="paid_by_hand"),
-        Index(
-            "ix_instalments_scheduled",
-            "business_id",
-            "due_date",
-            "instalment_id",
-            postgresql_where=text("state = 'scheduled'"),
-        ),
+        Index("ix_instalments_scheduled", "business_id", "due_date", "instalment_id", postgresql_where=SCHEDULED),
     )
 
     instalment_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -179,9 +179,14 @@ def _of_another_form(terms: Terms) -> Iterator[Wrong]:
 
 
 def _uneven(terms: Terms) -> Iterator[Wrong]:
-    """A term is whole periods, in weeks or, billed monthly, in months (R-15); no instalment is of nothing."""
+    """A term is whole periods, in weeks or, billed monthly, in months (R-15), and has no other end.
+
+    No instalment is of nothing.
+    """
     if terms.form == "recurring" and terms.frequency == "fortnightly" and (terms.term_weeks or 0) % 2:
         yield "term_weeks", "a fortnightly term is an even number of weeks, or 0 for no end"
+    if terms.form == "recurring" and terms.valid_days is not None:
+        yield "valid_days", "a recurring template ends with its term, or never"
     if (
         terms.form == "instalments"
         and terms.price_minor is not None

@@ -59,6 +59,12 @@ class Expiry(Body):
     expiry_date: Day | None
 
 
+class Renewal(Body):
+    """Whether the package is to be followed by another when it is closed."""
+
+    auto_renew: bool
+
+
 class PackageView(BaseModel):
     """A package as it is now."""
 
@@ -210,6 +216,13 @@ async def adjust(package_id: UUID, adjustment: Adjustment, call: Seller) -> Pack
 async def change_expiry(package_id: UUID, expiry: Expiry, call: Seller) -> PackageView:
     """Delete the expiry date or move it; a future one gives access again (PB-19)."""
     await call.once(selling.change_expiry, package_id, **dict(expiry))
+    return await _show(call, package_id)
+
+
+@router.post("/packages/{package_id}/renewal")
+async def change_renewal(package_id: UUID, renewal: Renewal, call: Seller) -> PackageView:
+    """Switch auto-renew on or off, until the package is closed (EZ-15)."""
+    await call.once(selling.change_renewal, package_id, **dict(renewal))
     return await _show(call, package_id)
 
 

@@ -1,5 +1,6 @@
 """The rows packages owns: packages, their lots, session ledger and holds; and copies of who and what it sells."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -29,6 +30,13 @@ class PackageEnded(Part):
     closure: PackageClosed
     closed_at: datetime
     closed_date: date
+
+
+@dataclass(frozen=True)
+class RenewalChosen:
+    """A package renews when it is closed, or does not; a fact of packages alone."""
+
+    auto_renew: bool
 
 
 class Package(BusinessRow, Base):
@@ -87,11 +95,13 @@ class Package(BusinessRow, Base):
         """Sessions neither held, nor used, nor lost."""
         return self.allocated + self.adjusted - self.held - self.consumed - self.forfeited
 
-    def apply(self, fact: ExpiryMoved | PackageEnded | PeriodOpened) -> None:
+    def apply(self, fact: ExpiryMoved | RenewalChosen | PackageEnded | PeriodOpened) -> None:
         """The only way a package changes; its counts change by the ledger alone."""
         match fact:
             case ExpiryMoved():
                 self.expiry_date = fact.expiry_date
+            case RenewalChosen():
+                self.auto_renew = fact.auto_renew
             case PeriodOpened():
                 self.periods_opened = fact.period_index
             case PackageEnded():

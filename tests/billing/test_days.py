@@ -197,3 +197,15 @@ async def test_a_closure_heard_before_its_day_is_billed_falls_due_with_it(studio
     (asked,) = await studio.told(CollectionRequested)
     assert (asked.target_minor, asked.run_date) == (6000, FIRST_DUE + timedelta(days=1))
     await studio.whole()
+
+
+async def test_a_close_stops_the_parts_of_a_fixed_term_that_will_bring_no_sessions(studio: Studio) -> None:
+    sale = studio.sale(form="recurring", price_minor=30000, frequency="fortnightly", term_weeks=6)
+    await studio.hear(sale, on=SALE)
+    await studio.hear(closure(sale, []), on=SECOND)
+    await studio.day(MISSED)
+    assert [row[7] for row in await books(studio)] == ["due", "due", "void"]
+    assert [opened.period_index for opened in await studio.told(PeriodOpened)] == [2]
+    billing = (await studio.read(f"packages/{sale.package_id}/billing"))["billing"]
+    assert (billing["invoiced_minor"], billing["open_minor"]) == (60000, 60000)
+    await studio.whole()

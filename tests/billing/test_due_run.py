@@ -58,7 +58,9 @@ def by_the_rules(sales: list[tuple[PackageSold, int | None]], until: date) -> To
             package.next_index, package.next_due_date = package.next_index + 1, following
         for bill in filter(None, bills):
             invoiced.add((sold.package_id, bill.dated[0][0], bill.total_minor))
-            asked |= {(sold.package_id, *dated) for dated in bill.dated if sold.auto_pay and dated[0] <= until}
+            ended = package.ended_date or date.max
+            owed = bill.dated[:1] + [dated for dated in bill.dated[1:] if dated[0] <= ended]
+            asked |= {(sold.package_id, *dated) for dated in owed if sold.auto_pay and dated[0] <= until}
     return invoiced, opened, asked
 
 

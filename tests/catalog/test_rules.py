@@ -83,7 +83,7 @@ valid = st.one_of(
             "needs_approval": st.booleans(),
             "practitioner_ids": st.sampled_from([[], [KIM.staff_id]]),
         }
-    ).map(lambda shared: own | shared)
+    ).map(lambda shared: own | shared | ({"valid_days": None} if own.get("form") == "recurring" else {}))
 )
 
 A_VALUE = {

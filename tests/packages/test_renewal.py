@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from shared.events.billing import ClosureBilled
+from shared.events.catalog import ClientChanged
 from shared.events.packages import HoldsMoved, PackageClosed, PackageSold
 from tests.harness.room import envelope
 from tests.harness.terms import POST_BILL
@@ -163,3 +164,29 @@ async def test_the_answer_to_another_closure_renews_nothing(shop: Shop) -> None:
     other = billed.model_copy(update={"closure_id": UUID(int=1)})
     await shop.hear(other)
     assert (await shop.show(package))["successor_id"] is None, "only its own close renews it"
+
+
+async def test_auto_renew_is_switched_off_until_the_close(shop: Shop) -> None:
+    package = await shop.sell(await shop.template(**POST_BILL), auto_renew=True)
+    path = f"packages/{package['package_id']}/renewal"
+    async with shop.room.http(shop.owner) as http:
+        assert (await http.post(path, json={"auto_renew": False})).json()["auto_renew"] is False
+        await shop.hear(await closed(shop, package))
+        assert (await http.post(path, json={"auto_renew": True})).status_code == 409
+    assert (await shop.show(package))["successor_id"] is None
+
+
+async def test_nothing_is_renewed_for_an_inactive_client(shop: Shop) -> None:
+    package = await shop.sell(await shop.template(**POST_BILL), auto_renew=True)
+    await shop.hear(ClientChanged(client_id=shop.client_id, sequence=2, name="Ana", email=None, active=False))
+    await shop.hear(await closed(shop, package))
+    assert (await shop.show(package))["successor_id"] is None
+
+
+async def test_a_session_after_the_end_of_the_successor_stays(shop: Shop) -> None:
+    template_id = await shop.template(valid_days=5)
+    package = await shop.sell(template_id, expiry_date=str(TODAY + timedelta(days=100)), auto_renew=True)
+    soon, later = (shop.ask(package, TODAY + timedelta(days=n)) for n in (2, 60))
+    await shop.hear(soon, later)
+    await shop.hear(await closed(shop, package))
+    assert await moved(shop) == [soon.booking_id]

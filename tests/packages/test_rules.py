@@ -122,7 +122,10 @@ def test_a_fixed_term_ends_with_its_last_period_and_an_open_one_never() -> None:
     fortnights: dict[str, Any] = {"form": "recurring", "frequency": "fortnightly", "rollover": "reset"}
     assert expiry(**fortnights, term_weeks=4) == date(2022, 10, 10)
     assert expiry(**fortnights, term_weeks=0) is None
-    assert expiry(**fortnights, term_weeks=4, valid_days=1) == TODAY
+    assert expiry(date(2022, 10, 11), **fortnights, term_weeks=4) == date(2022, 10, 11)
+    for refused, weeks in ((date(2022, 10, 9), 4), (date(2022, 12, 31), 0)):
+        with pytest.raises(NotForSale):
+            expiry(refused, **fortnights, term_weeks=weeks)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ BODIES: dict[str, Body] = {
     "PUT /directdebit/v1/provider": lambda own, ids: own.account,
     "POST /packages/v1/packages": lambda own, ids: {"client_id": ids["client_id"], "template_id": ids["template_id"]},
     "POST /packages/v1/packages/{package_id}/adjustments": lambda own, ids: {"sessions": 5, "reason": "mine"},
+    "POST /packages/v1/packages/{package_id}/renewal": lambda own, ids: {"auto_renew": True},
     "POST /packages/v1/packages/{package_id}/expiry": lambda own, ids: {"expiry_date": None},
 }
 """A body that is right in every field, of every endpoint that takes one; only an id is the other business's."""

@@ -1,4 +1,4 @@
-"""The page that the demo ends with: who has what, the four flows in numbers, all books side by side."""
+"""The page that the demo ends with: who has what, the five flows in numbers, all books side by side."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

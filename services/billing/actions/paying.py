@@ -86,16 +86,15 @@ async def record_payment(
     """Keep money that was handed over for an invoice, and collect that much less. Raises NotFound or MoreThanOwed."""
     invoice = await find(db, invoice_id, caller=caller)
     instalments = (await db.scalars(LOCKED.where(Instalment.invoice_id == invoice_id))).all()
-    in_order = sorted(instalments, key=lambda instalment: instalment.position)
     on = standing.paid_on(paid_date or db.today, today=db.today)
-    covers = standing.pay(in_order, amount_minor)
+    covers = standing.pay(instalments, amount_minor)
     of_business = {"business_id": db.context.business_id, "payment_id": payment_id}
     payment = {"invoice_id": invoice_id, "method": method, "amount_minor": amount_minor, "reference": reference}
     await db.execute(insert(Payment).values(of_business | payment | {"paid_date": on, "recorded_by": caller.actor}))
     parts = [{"instalment_id": of, "amount_minor": part} for of, part in covers.items()]
     await db.execute(insert(PaymentPart).values([of_business | part for part in parts]))
     entries = []
-    for instalment in in_order:
+    for instalment in instalments:
         if part := covers.get(instalment.instalment_id):
             owed, before = standing.owed(instalment), standing.brought(instalment)
             instalment.apply(PaidByHand(part))

@@ -60,7 +60,7 @@ def stand(instalment: Instalment) -> Standing:
 def fail(invoice: Invoice, instalment: Instalment, fact: DebitFact, declined: DebitDeclined) -> CollectionFailed | None:
     """The first decline of a debit is told, while the instalment is owed: once, in whatever order facts come.
 
-    No debit follows a declined one yet, so every failure is final.
+    Nothing is tried again by itself yet, so every failure is final; a new mandate starts another attempt.
     """
     declines = [f for f in instalment.debit_facts if f.debit_id == fact.debit_id and f.state == "declined"]
     open_minor = stand(instalment).open_minor
@@ -88,7 +88,7 @@ def pay(instalments: Sequence[Instalment], amount_minor: int) -> dict[UUID, int]
     """
     covers: dict[UUID, int] = {}
     left = amount_minor
-    for instalment in instalments:
+    for instalment in sorted(instalments, key=lambda instalment: (instalment.due_date, instalment.position)):
         if part := min(left, stand(instalment).open_minor):
             covers[instalment.instalment_id] = part
             left -= part

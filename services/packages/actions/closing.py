@@ -9,7 +9,7 @@ from services.packages.actions import lock
 from services.packages.actions.periods import give_back, supply, take
 from services.packages.actions.selling import make
 from services.packages.rules import closing, lots, selling
-from services.packages.tables import Hold, Package
+from services.packages.tables import Client, Hold, Package
 from shared.database import Db
 from shared.errors import Reject
 from shared.events.billing import ClosureBilled
@@ -50,7 +50,8 @@ async def renew(db: Db, event: ClosureBilled) -> None:
     if package is None:
         raise Reject(f"package {event.package_id} was never sold here")
     again = select(Package.package_id).where(Package.predecessor_id == package.package_id)
-    if not selling.is_to_renew(package, event.closure_id) or await db.scalar(again):
+    people = (await db.scalars(select(Client).where(Client.client_id.in_((package.client_id, package.payer_id))))).all()
+    if not selling.is_to_renew(package, event.closure_id, people) or await db.scalar(again):
         return
     successor = await make(db, selling.renew(package, new_id(), on=db.today), auto_renew=True)
     await db.refresh(successor)
@@ -66,11 +67,11 @@ async def renew(db: Db, event: ClosureBilled) -> None:
 
 
 async def _move(db: Db, old: Package, new: Package, holds: Sequence[Hold]) -> list[UUID]:
-    """Move sessions to another package, in the order of their dates, while some are left there for each (R-29)."""
+    """Move sessions to another package, in the order of their dates, while it has some left for each (R-29)."""
     moved = []
     for hold in holds:
         left = lots.left(new, hold.day, await supply(db, new, hold.day))
-        if left.is_short:
+        if left.is_short or (new.expiry_date is not None and hold.day > new.expiry_date):
             continue
         if hold.state == "held":
             await give_back(db, old, hold)

@@ -150,7 +150,7 @@ async def last_billed(db: Db) -> date:
 
 
 async def end_day(db: Db, event: DayBilled) -> None:
-    """All that falls due on a date is billed: lots that were valid until then end, and lose what is left (OE-08)."""
+    """All that falls due on a date is billed: lots that were valid until then end, and lose what is left (OE-09)."""
     day = insert(BilledDay).values(business_id=db.context.business_id, business_date=event.business_date)
     newest = func.greatest(BilledDay.business_date, day.excluded.business_date)
     await db.execute(day.on_conflict_do_update(index_elements=["business_id"], set_={"business_date": newest}))

@@ -95,6 +95,12 @@ async def adjust(db: Db, package_id: UUID, *, sessions: int, reason: str) -> Non
     await post(db, package_id, "adjusted", fact.sessions, period_index=fact.period_index, reason=reason)
 
 
+async def change_renewal(db: Db, package_id: UUID, *, auto_renew: bool) -> None:
+    """Let a package renew when it is closed, or not."""
+    package = await lock(db, package_id)
+    package.apply(selling.change_renewal(package, auto_renew=auto_renew))
+
+
 async def change_expiry(db: Db, package_id: UUID, *, expiry_date: date | None) -> None:
     """Delete the expiry date, or move it (PB-19)."""
     package = await lock(db, package_id)

@@ -17,6 +17,8 @@ class Unverified(Conflict):
 def close(package: Package, holds: Sequence[Hold], *, closure_id: UUID, now: datetime, today: date) -> PackageEnded:
     """A package ends at an instant: sessions used are counted, unverified ones block; later ones never do.
 
+    A late cancellation is use from the moment it is made, also of a session still to come.
+
     (EZ-22, R-27, R-29, R-31.)
     """
     if package.state != "active":

@@ -180,7 +180,10 @@ def _least(package: Package, supply: Supply, period_index: int) -> int:
 
 
 def lost(lot: Lot, taken: int) -> int:
-    """What an ended lot forfeits: what was neither used in it nor is held, for it may yet have been used (R-14)."""
+    """What a lot forfeits once its last day is billed: all that is neither used nor held (OE-09, R-14).
+
+    What is held is lost if it comes back later.
+    """
     return max(0, lot.size + lot.adjusted - lot.forfeited - taken)
 
 

@@ -1,10 +1,11 @@
 """Selling a package, and selling it again when it is renewed."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
 from services.packages.rules import NotActive, NotForSale
-from services.packages.tables import Client, Package, Staff, Template
+from services.packages.tables import Client, Package, RenewalChosen, Staff, Template
 from shared.events.catalog import Terms
 from shared.events.packages import ExpiryMoved, PackageSold
 from shared.schedule import due_date, period_count
@@ -26,13 +27,15 @@ def dates(
 ) -> tuple[date, date]:
     """Start and first due date: today unless chosen (CC-07).
 
-    A recurring package gives its first sessions at the sale, so it falls due within a period, unless staff allow a
-    longer gap; and it starts before its second period does (R-11).
+    A recurring package gives its first sessions at the sale, so it falls due within a period of it, before or after,
+    unless staff allow a longer gap; and it starts before its second period does (R-11).
     """
     start, first_due = start_date or sold_date, first_due_date or sold_date
     if terms.form == "recurring" and terms.frequency:
         if first_due > due_date(sold_date, terms.frequency, 2) and not allow_gap:
             raise NotForSale("first_due_date: it lies more than one period after the sale.", field="first_due_date")
+        if due_date(first_due, terms.frequency, 2) < sold_date and not allow_gap:
+            raise NotForSale("first_due_date: it lies more than one period before the sale.", field="first_due_date")
         if start >= due_date(first_due, terms.frequency, 2):
             raise NotForSale("start_date: it lies after the first period.", field="start_date")
     return start, first_due
@@ -87,9 +90,20 @@ def renew(closed: Package, package_id: UUID, *, on: date) -> PackageSold:
     )
 
 
-def is_to_renew(package: Package, closure_id: UUID) -> bool:
-    """A package that renews does so once its own close is billed; supplementary closures renew nothing (R-32)."""
-    return package.auto_renew and package.state == "closed" and package.closure_id == closure_id
+def is_to_renew(package: Package, closure_id: UUID, people: Sequence[Client]) -> bool:
+    """A package that renews does so once its own close is billed; supplementary closures renew nothing (R-32).
+
+    Nothing is sold to a client, or on account of a payer, who is inactive.
+    """
+    renews = package.auto_renew and package.state == "closed" and package.closure_id == closure_id
+    return renews and all(person.active for person in people)
+
+
+def change_renewal(package: Package, *, auto_renew: bool) -> RenewalChosen:
+    """Until it is closed, a package may be made to renew, or not to (EZ-15)."""
+    if package.state != "active":
+        raise NotActive
+    return RenewalChosen(auto_renew)
 
 
 def expiry(terms: Terms, *, start_date: date, first_due_date: date, chosen: date | None) -> date | None:
@@ -98,21 +112,38 @@ def expiry(terms: Terms, *, start_date: date, first_due_date: date, chosen: date
     Else there is none: an open-ended package never expires (PB-06, OE-01).
     """
     if chosen is not None:
-        if chosen < start_date:
-            raise NotForSale("expiry_date: it lies before the start date.", field="expiry_date")
-        return chosen
-    if terms.valid_days is not None:
-        return start_date + timedelta(days=terms.valid_days - 1)
-    if terms.form == "recurring" and terms.frequency:
-        periods = period_count(terms.frequency, terms.term_weeks or 0)
-        return due_date(first_due_date, terms.frequency, periods + 1) - timedelta(days=1) if periods else None
-    return None
+        return _chosen(terms, chosen, start_date=start_date, first_due_date=first_due_date)
+    if terms.form == "recurring":
+        return _last_day(terms, first_due_date)
+    return None if terms.valid_days is None else start_date + timedelta(days=terms.valid_days - 1)
+
+
+def _last_day(terms: Terms, first_due_date: date) -> date | None:
+    """The last day of the last period of a recurring package; an open-ended one has none."""
+    periods = period_count(terms.frequency, terms.term_weeks or 0) if terms.frequency else None
+    if terms.frequency is None or periods is None:
+        return None
+    return due_date(first_due_date, terms.frequency, periods + 1) - timedelta(days=1)
+
+
+def _chosen(terms: Terms, chosen: date, *, start_date: date, first_due_date: date) -> date:
+    """An expiry date after the start, and never before the last period that is billed."""
+    if chosen < start_date:
+        raise NotForSale("expiry_date: it lies before the start date.", field="expiry_date")
+    if terms.form == "recurring":
+        last = _last_day(terms, first_due_date)
+        if last is None:
+            raise NotForSale("expiry_date: an open-ended package has none; close it to end it.", field="expiry_date")
+        if chosen < last:
+            raise NotForSale(f"expiry_date: its last period ends on {last}; close it to end it.", field="expiry_date")
+    return chosen
 
 
 def move_expiry(package: Package, *, expiry_date: date | None) -> ExpiryMoved:
     """Deleting the expiry date, or moving it to a future one, gives the client access again (PB-19)."""
     if package.state != "active":
         raise NotActive
-    if expiry_date is not None and expiry_date < package.start_date:
-        raise NotForSale("expiry_date: it lies before the start date.", field="expiry_date")
+    if expiry_date is not None:
+        dates_of = {"start_date": package.start_date, "first_due_date": package.first_due_date}
+        _chosen(package.terms, expiry_date, **dates_of)
     return ExpiryMoved(expiry_date=expiry_date)
