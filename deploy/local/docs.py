@@ -58,8 +58,8 @@ def rules_page() -> str:
         MADE,
         "# The rules",
         "",
-        "Every decision of every service: pure functions, in `rules.py` or a folder `rules/`; and, below, the dates that",
-        "services reckon alike. To find one, search this page.",
+        "Every decision of every service: pure functions, in `rules.py` or a folder `rules/`; and, at the end, the dates",
+        "that services reckon alike. To find one, search this page.",
         "What an id such as R-18 or PB-15 stands for is in [sources.md](sources.md).",
     ]
     for name in SERVICES:
