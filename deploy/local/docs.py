@@ -58,7 +58,7 @@ def rules_page() -> str:
         MADE,
         "# The rules",
         "",
-        "Every decision of every service: pure functions, in `rules.py` or a folder `rules/`; and, at the end, the dates",
+        "Every decision of every service: pure functions, in `rules.py` or a folder `rules/`; and, at the end, dates",
         "that services reckon alike. To find one, search this page.",
         "What an id such as R-18 or PB-15 stands for is in [sources.md](sources.md).",
     ]
