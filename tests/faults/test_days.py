@@ -1,22 +1,23 @@
 """`kill -9` at every step of the day chain, of a close and of its renewal: the same end as without."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import datetime, time
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.faults.conftest import EMBEDDED, Doomed, doomed
+from tests.faults.conftest import EMBEDDED, Doomed, on_rabbitmq
 from tests.harness.studio import FRIDAY, ZONE, Studio, days
 from tests.stories.test_instalments import FIVE_PARTS
 from tests.stories.test_post_bill import post_bill
 from tests.stories.test_recurring import SIX_A_FORTNIGHT
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.timeout(180),
+    pytest.mark.parametrize("house", [EMBEDDED, on_rabbitmq("billing"), on_rabbitmq("packages")], indirect=True),
+]
 
 TARGET = FRIDAY + days(33)
 OF_THE_DAY = ["day.periods:8", "day.instalments:8", "day.finished:5", "day.committed:5"]
@@ -31,30 +32,6 @@ IN_PACKAGES = {
     "relay.deleted": "rabbit.before_ack:3",
 }
 """Packages bills no day and tells nothing of it: there, die elsewhere."""
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        EMBEDDED,
-        *(
-            pytest.param(
-                ("rabbitmq", (name,)),
-                id=f"rabbitmq-{name}",
-                marks=[pytest.mark.broker, pytest.mark.xdist_group(f"faults-{name}")],
-            )
-            for name in ("billing", "packages")
-        ),
-    ],
-)
-def house(
-    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Doomed]:
-    transport, victim = request.param
-    amqp_url: Any = request.getfixturevalue("amqp_url") if transport == "rabbitmq" else None
-    folder: Path = tmp_path_factory.mktemp("fault")
-    with doomed(folder, postgres_url, amqp_url, victim) as made:
-        yield made
 
 
 async def start_days(studio: Studio) -> None:
@@ -72,9 +49,8 @@ async def start_days(studio: Studio) -> None:
 
 async def free_what_the_dead_held(studio: Studio) -> None:
     """Work in the hands of a killed process is taken up when its lease of a minute ends; here, at once."""
-    for name in ("billing", "packages"):
-        async with studio.observer.databases[name].transaction() as db:
-            await db.execute(text("update work set due_at = now() where kind = 'bill_days'"))
+    async with studio.observer.databases["billing"].transaction() as db:
+        await db.execute(text("update work set due_at = now() where kind = 'bill_days'"))
 
 
 @pytest.mark.parametrize("failpoint", [*OF_THE_DAY, *OF_THE_CONSUMER, *OF_THE_RELAY])

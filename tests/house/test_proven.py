@@ -88,6 +88,7 @@ def test_a_behaviour_is_proven_by_all_its_tests_together(project: pytest.Pyteste
     assert run(project, *workers) == {"EZ-01": [MAILED[0], *SOLD], "EZ-03": MAILED}
 
 
+# Marks of a made-up project inside the test: each keeps a test from passing, and must keep its id from being proven.
 @pytest.mark.parametrize(
     "second_mail",
     [

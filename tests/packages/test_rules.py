@@ -20,12 +20,12 @@ NOW = datetime(2022, 9, 9, tzinfo=UTC)
 def held(row: Package | None, today: date = TODAY, **changes: Any) -> Package:
     """The package, if it gives the session that is asked for."""
     allowed = holding.allows(row, ask(**changes), today=today)
-    assert holding.hold(allowed, Supply(), ask(**changes)).package_id == allowed.package_id
+    assert holding.hold(allowed, lots.left(allowed, TODAY, Supply()), ask(**changes)).package_id == allowed.package_id
     return allowed
 
 
 def chosen(*rows: Package, **changes: Any) -> Package | None:
-    found = holding.choose([(row, Supply()) for row in rows], ask(**changes), today=TODAY)
+    found = holding.choose([(row, lots.left(row, TODAY, Supply())) for row in rows], ask(**changes), today=TODAY)
     return found[0] if found else None
 
 

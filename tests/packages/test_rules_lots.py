@@ -217,11 +217,8 @@ def test_a_period_opens_once_and_never_after_the_close(opened: int, index: int, 
 
 def test_of_two_packages_the_lot_that_ends_first_gives_the_session() -> None:
     endless, resetting, expiring = package(), recurring(), package(expiry_date=date(2022, 9, 20))
-    candidates = [
-        (endless, Supply()),
-        (resetting, Supply(lots.lot_of(resetting, 1))),
-        (expiring, Supply()),
-    ]
+    supplies = ((endless, Supply()), (resetting, Supply(lots.lot_of(resetting, 1))), (expiring, Supply()))
+    candidates = [(row, lots.left(row, TODAY, supply)) for row, supply in supplies]
     first = holding.choose(candidates, ask(), today=TODAY)
     second = holding.choose(candidates[:2], ask(), today=TODAY)
     assert first is not None and first[0] is expiring

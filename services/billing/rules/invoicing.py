@@ -148,9 +148,7 @@ def first_state(due: date, *, billed_until: date) -> State:
     return "due" if due <= billed_until else "scheduled"
 
 
-def ask(
-    instalment: Instalment, *, auto_pay: bool, payer_id: UUID, currency: str, run_date: date | None = None
-) -> CollectionRequested | None:
+def ask(instalment: Instalment, *, auto_pay: bool, payer_id: UUID, currency: str) -> CollectionRequested | None:
     """What is to be collected of an instalment that fell due: its amount, less what was settled otherwise (EZ-11).
 
     Asked for where the package pays by itself, and again, under the next version, when that amount has changed.
@@ -164,5 +162,4 @@ def ask(
         currency=currency,
         collect_date=instalment.due_date,
         payer_id=payer_id,
-        run_date=run_date,
     )

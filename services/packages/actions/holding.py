@@ -32,15 +32,14 @@ async def hold_session(db: Db, ask: HoldRequested) -> None:
         return
     mine = update(Hold).where(Hold.booking_id == ask.booking_id)
     try:
-        package, known = await _asked_for(db, ask)
-        fact = holding.hold(package, known, ask)
+        package, left = await _asked_for(db, ask)
+        fact = holding.hold(package, left, ask)
     except holding.Refused as refused:
         await db.execute(mine.values(state="refused"))
         publish(db, HoldRefused(booking_id=ask.booking_id, reason=refused.reason))
         return
-    ahead = lots.left(package, ask.session_date, known).is_ahead
-    await db.execute(mine.values(state="ahead" if ahead else "held", package_id=package.package_id))
-    if not ahead:
+    await db.execute(mine.values(state="ahead" if left.is_ahead else "held", package_id=package.package_id))
+    if not left.is_ahead:
         period_index = lots.entered_period(package, ask.session_date)
         await post(db, package.package_id, "held", 1, period_index=period_index, booking_id=ask.booking_id)
     publish(db, fact)
@@ -51,17 +50,17 @@ async def _asked_for(db: Db, ask: HoldRequested) -> holding.Candidate:
     if ask.package_id is not None:
         named = await db.get(Package, ask.package_id, with_for_update=True, populate_existing=True)
         package = holding.allows(named, ask, today=db.today)
-        return package, await supply(db, package, ask.session_date)
+        return package, lots.left(package, ask.session_date, await supply(db, package, ask.session_date))
     theirs = select(Package).where(Package.client_id == ask.client_id, Package.state == "active")
     locked = theirs.order_by(Package.package_id).with_for_update().execution_options(populate_existing=True)
     candidates = []
     for package in (await db.scalars(locked)).all():
         try:
-            candidates.append(
-                (holding.allows(package, ask, today=db.today), await supply(db, package, ask.session_date))
-            )
+            holding.allows(package, ask, today=db.today)
         except holding.Refused:
             continue
+        left = lots.left(package, ask.session_date, await supply(db, package, ask.session_date))
+        candidates.append((package, left))
     if chosen := holding.choose(candidates, ask, today=db.today):
         return chosen
     raise holding.Refused("no_package")

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from services.packages.rules.lots import Supply, left
+from services.packages.rules.lots import Left
 from services.packages.tables import Package
 from shared.errors import Conflict
 from shared.events.booking import HoldRequested
 from shared.events.packages import SessionHeld
 
-Candidate = tuple[Package, Supply]
-"""A package that may give a session, and what is known of its supply for the session's date."""
+Candidate = tuple[Package, Left]
+"""A package that may give a session, and what is left of it for the session's date."""
 
 
 class Refused(Conflict):
@@ -44,15 +44,15 @@ def allows(package: Package | None, ask: HoldRequested, *, today: date) -> Packa
     return package
 
 
-def hold(package: Package, supply: Supply, ask: HoldRequested) -> SessionHeld:
+def hold(package: Package, left: Left, ask: HoldRequested) -> SessionHeld:
     """A session is set aside for a booking, if one is left for its date; a post-bill package is never short (EZ-20)."""
-    if left(package, ask.session_date, supply).is_short:
+    if left.is_short:
         raise Refused("no_sessions_left")
     return SessionHeld(
         package_id=package.package_id,
         booking_id=ask.booking_id,
         late_cancel_hours=package.terms.late_cancel_hours,
-        last_usable_date=last_date(package, supply, ask.session_date),
+        last_usable_date=last_date(package, left),
         needs_approval=package.terms.needs_approval,
     )
 
@@ -64,17 +64,16 @@ def choose(candidates: Sequence[Candidate], ask: HoldRequested, *, today: date) 
     """
 
     def order(candidate: Candidate) -> tuple[bool, date, UUID]:
-        package, supply = candidate
-        last = last_date(package, supply, ask.session_date) or date.max
+        package, left = candidate
+        last = last_date(package, left) or date.max
         return _expired(package, ask, today), last, package.package_id
 
-    fitting = [each for each in candidates if not left(each[0], ask.session_date, each[1]).is_short]
-    return min(fitting, key=order, default=None)
+    return min((each for each in candidates if not each[1].is_short), key=order, default=None)
 
 
-def last_date(package: Package, supply: Supply, day: date) -> date | None:
+def last_date(package: Package, left: Left) -> date | None:
     """The last date on which the session that a booking takes could be used: the end of its lot, or the expiry."""
-    ends = (left(package, day, supply).last_date, package.expiry_date)
+    ends = (left.last_date, package.expiry_date)
     return min((end for end in ends if end is not None), default=None)
 
 
