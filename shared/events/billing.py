@@ -82,7 +82,10 @@ class CollectionRequested(Event, type="billing.collection_requested.v1", subject
 
 
 class CollectionFailed(Event, type="billing.collection_failed.v1", subject="instalment_id"):
-    """A debit for an instalment was declined; the instalment is owed again."""
+    """A debit for an instalment brought nothing, or lost what it had brought; the instalment is owed again.
+
+    `final`: nothing is tried again by itself; else it is, from `next_attempt_date`.
+    """
 
     instalment_id: UUID
     invoice_id: UUID
@@ -93,5 +96,20 @@ class CollectionFailed(Event, type="billing.collection_failed.v1", subject="inst
     payer_id: UUID
     amount_minor: int
     currency: Currency
+    what: Literal["declined", "returned", "claimed"] = "declined"
     reason_class: Literal["soft", "hard"]
     final: bool
+    next_attempt_date: date | None = None
+
+
+class InstalmentOverdue(Event, type="billing.instalment_overdue.v1", subject="instalment_id"):
+    """An instalment is owed for some days, and nothing is on its way for it: its payer is to be reminded, once."""
+
+    instalment_id: UUID
+    invoice_id: UUID
+    invoice_number: int
+    client_id: UUID
+    payer_id: UUID
+    due_date: date
+    amount_minor: int
+    currency: Currency
