@@ -1,10 +1,10 @@
 """What directdebit does when it hears something."""
 
-from services.directdebit.actions import collecting
-from services.directdebit.tables.debits import Client
+from services.directdebit.actions import collecting, running
+from services.directdebit.tables.mandates import Client
 from shared.copies import keep
 from shared.database import Db
-from shared.events.billing import CollectionRequested
+from shared.events.billing import CollectionRequested, DayBilled
 from shared.events.catalog import ClientChanged
 from shared.inbox import Handlers
 
@@ -19,3 +19,8 @@ async def keep_client(db: Db, event: ClientChanged) -> None:
 @handles(CollectionRequested)
 async def collect(db: Db, event: CollectionRequested) -> None:
     await collecting.take_request(db, event)
+
+
+@handles(DayBilled)
+async def end_day(db: Db, event: DayBilled) -> None:
+    await running.end_day(db, event)

@@ -18,9 +18,9 @@ from services.directdebit import workers
 from services.directdebit.bank import Account
 from services.directdebit.bank.gocardless import GoCardless
 from services.directdebit.main import service
-from shared.events.billing import CollectionRequested
+from shared.events.billing import CollectionRequested, DayBilled
 from shared.events.catalog import ClientChanged
-from shared.events.directdebit import DebitDeclined, DebitEvent, DebitSettled, DebitSubmitted
+from shared.events.directdebit import DebitEvent
 from shared.ids import new_id
 from shared.settings import Settings
 from tests.conftest import Rooms
@@ -43,7 +43,8 @@ class Provider:
         """A mandate that a payer has given at the bank's page."""
         new = {"account_holder_name": "Ana", "account_number": "012345678", "branch_code": "082-082", "currency": "AUD"}
         headers = {"Authorization": f"Bearer {self.token}"}
-        made: str = self.http.post("/mandates", json={"mandates": new}, headers=headers).json()["mandates"]["id"]
+        answer = self.http.post("/practice/mandates", json={"mandates": new}, headers=headers)
+        made: str = answer.json()["mandates"]["id"]
         self.http.post(f"/practice/mandates/{made}/behaviour", json={"payments": behaviour, **why})
         return made
 
@@ -59,7 +60,7 @@ class Provider:
     def callbacks(self, payment: str) -> list[bytes]:
         """The bodies that the bank sends about a payment, in the order in which it made them."""
         bodies = [each["body"] for each in self.http.get("/practice/callbacks").json()["callbacks"]]
-        about = [body for body in bodies if body["events"][0]["links"]["payment"] == payment]
+        about = [body for body in bodies if body["events"][0]["links"].get("payment") == payment]
         about.sort(key=lambda body: body["events"][0]["created_at"])
         return [json.dumps(body).encode() for body in about]
 
@@ -67,7 +68,7 @@ class Provider:
 @pytest.fixture(scope="session")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     with running(tmp_path_factory.mktemp("bank")) as url, httpx.Client(base_url=url) as http:
-        target = {"callback_url": "http://127.0.0.1:9/", "callback_secret": SECRET}
+        target = {"callback_url": "http://127.0.0.1:9/", "callback_secret": SECRET, "now": "2022-09-27T08:00:00+10:00"}
         made = http.post("/practice/creditors", json={"name": "Harbour Studio", **target}).json()["creditors"]
         yield Provider(url, made["access_token"], http)
 
@@ -112,7 +113,23 @@ class Desk:
         return CollectionRequested.model_validate(usual | changes)
 
     async def hear(self, *wishes: CollectionRequested) -> None:
+        """Billing asks; nothing goes out before a day is billed."""
         await self.room.hear(self.business_id, *wishes, on=TODAY)
+
+    async def day(self, on: date = TODAY, announced: int = 0, **changes: Any) -> None:
+        """Billing has billed a day: what is due goes out."""
+        usual = {"business_id": self.business_id, "since_date": on, "business_date": on, "current": True}
+        told = usual | {"collections_requested": announced} | changes
+        await self.room.hear(self.business_id, DayBilled.model_validate(told), on=on)
+
+    async def collect(self, *wishes: CollectionRequested) -> None:
+        """Billing asks for something, and has billed the day."""
+        await self.hear(*wishes)
+        await self.day()
+
+    async def post(self, path: str, body: Any = None) -> httpx.Response:
+        async with self.room.http(self.owner) as http:
+            return await http.post(path, json=body)
 
     async def debits(self, wish: CollectionRequested) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.get("debits", instalment_id=wish.instalment_id))["items"]
@@ -128,7 +145,7 @@ class Desk:
     async def sent(self, **changes: Any) -> tuple[CollectionRequested, dict[str, Any]]:
         """A wish whose debit the bank has."""
         wish = self.wish(**changes)
-        await self.hear(wish)
+        await self.collect(wish)
         return wish, await self.until(wish, lambda debit: debit["state"] == "submitted")
 
     async def call_back(self, body: bytes, *, secret: str = SECRET, **headers: str) -> httpx.Response:
@@ -144,7 +161,7 @@ class Desk:
 
     async def facts(self, debit: dict[str, Any]) -> list[DebitEvent]:
         """What we have told billing of a debit, in order."""
-        facts = await self.room.facts(self.business_id, DebitSubmitted, DebitSettled, DebitDeclined)
+        facts = await self.room.facts(self.business_id, DebitEvent)
         return [fact for fact in facts if isinstance(fact, DebitEvent) and str(fact.debit_id) == debit["debit_id"]]
 
     async def decided(self, move: str, **why: str) -> tuple[CollectionRequested, dict[str, Any], list[bytes]]:
@@ -176,14 +193,22 @@ class Faulty(httpx.AsyncHTTPTransport):
         super().__init__()
         self.faults = faults
         self.bodies: list[bytes] = []
+        self.late: list[httpx.Request] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         fault = self.faults.pop(0) if request.method == "POST" and self.faults else ""
         if request.method == "POST":
             self.bodies.append(request.content)
+        if fault == "lands late":
+            self.late.append(request)
+            raise httpx.ReadTimeout("late", request=request)
         if fault == "lost on the way":
             raise httpx.ConnectTimeout("lost", request=request)
         answer = await super().handle_async_request(request)
+        if request.method == "POST" and self.late:
+            late = self.late.pop()
+            self.bodies.append(late.content)
+            await (await super().handle_async_request(late)).aread()
         if fault == "answer lost":
             await answer.aread()
             raise httpx.ReadTimeout("lost", request=request)

@@ -15,7 +15,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from services.directdebit.bank.gocardless import GoCardless, reason_class
+from services.directdebit.bank.callbacks import reason_class
+from services.directdebit.bank.gocardless import GoCardless
 from services.directdebit.bank.strict_json import Unreadable, read
 from shared.ids import new_id
 
@@ -40,26 +41,26 @@ def signed(secret: bytes, body: bytes) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("secret", [OLD, NEW])
-def test_each_live_secret_verifies(secret: bytes) -> None:
-    assert account().verify(signed(secret, b"{}"), b"{}")
+def test_each_live_secret_verifies_and_is_told_by_its_number(secret: bytes) -> None:
+    assert account().signed_by(signed(secret, b"{}"), b"{}") == [OLD, NEW].index(secret) + 1
 
 
 def test_a_retired_secret_does_not() -> None:
-    assert not account().verify(signed(b"a secret of last year", b"{}"), b"{}")
+    assert not account().signed_by(signed(b"a secret of last year", b"{}"), b"{}")
 
 
 @pytest.mark.parametrize("change", [b"\n", b" ", b"\0"])
 def test_the_very_bytes_are_signed(change: bytes) -> None:
-    assert not account().verify(signed(NEW, b"{}"), b"{}" + change)
+    assert not account().signed_by(signed(NEW, b"{}"), b"{}" + change)
 
 
 @pytest.mark.parametrize("header", ["", "x", "é", "ÿþ", "0" * 64, signed(NEW, b"{}")["Webhook-Signature"].upper()])
 def test_a_malformed_signature_is_a_plain_no(header: str) -> None:
-    assert account().verify({"Webhook-Signature": header}, b"{}") is False
+    assert account().signed_by({"Webhook-Signature": header}, b"{}") is None
 
 
 def test_no_signature_is_a_plain_no() -> None:
-    assert account().verify({}, b"{}") is False
+    assert account().signed_by({}, b"{}") is None
 
 
 @needs_testdata
@@ -69,11 +70,11 @@ def test_the_providers_own_vector_verifies_and_its_twins_do_not() -> None:
     raw = (SAMPLES / "gocardless/webhook_body.json").read_bytes()
     pretty = (SAMPLES / "gocardless/webhook_body.pretty.nodejs.json").read_bytes()
     bank = account(None, secret)
-    assert bank.verify(header, raw.strip())
-    assert not bank.verify(header, raw.strip() + b"\n")
-    assert not bank.verify(header, pretty)
+    assert bank.signed_by(header, raw.strip())
+    assert not bank.signed_by(header, raw.strip() + b"\n")
+    assert not bank.signed_by(header, pretty)
     hostile = json.loads((SAMPLES / "signatures/hostile_headers.json").read_text())["gocardless"]
-    assert not any(bank.verify({} if each is None else {"Webhook-Signature": each}, raw.strip()) for each in hostile)
+    assert not any(bank.signed_by({} if each is None else {"Webhook-Signature": each}, raw.strip()) for each in hostile)
 
 
 # Callbacks
@@ -109,6 +110,30 @@ def test_an_event_is_read_into_our_words() -> None:
 def test_a_new_word_is_kept_and_means_nothing(change: dict[str, str]) -> None:
     (notice,) = account().parse(a_callback(an_event(**change))).notices
     assert notice.kind is None
+
+
+def test_a_mandate_is_read_likewise() -> None:
+    event = an_event(
+        resource_type="mandates",
+        action="cancelled",
+        links={"mandate": "MD1"},
+        resource_metadata={"mandate_id": str(DEBIT)},
+    )
+    (notice,) = account().parse(a_callback(event)).notices
+    assert (notice.kind, notice.provider_ref, notice.claimed_debit_id) == ("mandate_cancelled", "MD1", DEBIT)
+    assert (notice.reason_class, notice.ends_mandate) == (None, False)
+
+
+@needs_testdata
+def test_every_documented_action_means_something() -> None:
+    with (SAMPLES / "codes/gocardless_event_causes.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["resource_type"] in ("payments", "mandates")]
+    assert len(rows) > 250
+    links = {"payment": "PM1", "mandate": "MD1"}
+    for row in rows:
+        event = an_event(resource_type=row["resource_type"], action=row["action"], links=links)
+        (notice,) = account().parse(a_callback(event)).notices
+        assert notice.kind, row
 
 
 def test_a_debit_that_the_provider_tries_again_is_still_on_its_way() -> None:
@@ -199,7 +224,7 @@ def test_whatever_an_event_holds_reading_it_never_fails(anything: Any) -> None:
 @hypothesis.given(st.binary(max_size=60))
 def test_whatever_bytes_come_reading_them_never_fails(raw: bytes) -> None:
     account().parse(raw)
-    account().verify({"Webhook-Signature": raw.decode("latin-1")}, raw)
+    account().signed_by({"Webhook-Signature": raw.decode("latin-1")}, raw)
 
 
 def test_what_has_one_meaning_is_read() -> None:

@@ -1,23 +1,23 @@
 """What the provider is asked, and what its answers mean, without any server."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
-from services.directdebit.bank import Absent, Accepted, Payment, Refused, Unknown
-from services.directdebit.bank.gocardless import GoCardless
+from services.directdebit.bank import Absent, Accepted, PayerAccount, Payment, Refused, Said, Unknown
+from services.directdebit.bank.gocardless import SAYS, GoCardless
 from tests.directdebit.test_gocardless import DEBIT, account
 
-SENT_AT = datetime(2022, 9, 27, 9, 30, tzinfo=UTC)
+MADE = date(2022, 9, 27)
 
 
 async def look_up(bank: GoCardless) -> object:
     body = bank.write(Payment(DEBIT, "MD1", 30000, "AUD", date(2022, 9, 27)))
-    return await bank.look_up(DEBIT, body, SENT_AT)
+    return await bank.look_up(DEBIT, body, MADE)
 
 
 def conflict(**first: Any) -> httpx.Response:
@@ -33,12 +33,12 @@ INVALID = {"error": {"type": "validation_failed", "errors": [{"field": "mandate"
     [
         (httpx.Response(201, json={"payments": {"id": "PM1"}}), Accepted("PM1")),
         (conflict(**REPEATED), Accepted("PM9")),
-        (httpx.Response(422, json=INVALID), Refused("mandate")),
-        (conflict(reason="mandate_not_active"), Refused("mandate_not_active")),
+        (httpx.Response(422, json=INVALID), Refused("mandate", ends_mandate=True)),
+        (conflict(reason="mandate_not_active"), Refused("mandate_not_active", ends_mandate=True)),
         (httpx.Response(400, json={"error": {"type": "invalid_api_usage"}}), Refused("invalid_api_usage")),
-        (httpx.Response(201, text="ok"), Unknown("an answer without a payment")),
-        (httpx.Response(201, json={"payments": {"id": 7}}), Unknown("an answer without a payment")),
-        (conflict(reason="idempotent_creation_conflict"), Unknown("a conflict without a payment")),
+        (httpx.Response(201, text="ok"), Unknown("an answer that names nothing")),
+        (httpx.Response(201, json={"payments": {"id": 7}}), Unknown("an answer that names nothing")),
+        (conflict(reason="idempotent_creation_conflict"), Unknown("a conflict that names nothing")),
         (httpx.Response(422, text="<html>"), Unknown("answered 422")),
         (httpx.Response(409, json=[]), Unknown("answered 409")),
         *((httpx.Response(code, json=INVALID), Unknown(f"answered {code}")) for code in (302, 401, 403, 404, 429)),
@@ -113,7 +113,7 @@ async def test_a_look_up_asks_for_what_the_provider_can_filter_and_reads_to_the_
         return pages[len(asked) - 1]
 
     assert await look_up(account(turn)) == Accepted("PM2")
-    filters = {"mandate": "MD1", "created_at[gte]": "2022-09-26T09:30:00.000Z", "limit": "500"}
+    filters = {"mandate": "MD1", "created_at[gte]": "2022-09-25T00:00:00.000Z", "limit": "500"}
     assert asked == [filters, filters | {"after": "PM1"}, filters | {"after": "PM2"}]
 
 
@@ -121,3 +121,65 @@ async def test_a_look_up_asks_for_what_the_provider_can_filter_and_reads_to_the_
 async def test_a_list_that_is_not_read_to_its_end_says_nothing_is_absent(last: httpx.Response) -> None:
     pages = iter([listed(("PM1", "other"), after="PM1")])
     assert isinstance(await look_up(account(lambda _: next(pages, last))), Unknown)
+
+
+ACCOUNT = PayerAccount("Ana Maria Reyes", "082-082", "012345678")
+
+
+def creditor(seen: list[tuple[str, str, Any]], answers: dict[str, httpx.Response]) -> GoCardless:
+    """The provider, that makes one thing of each kind unless told to answer otherwise."""
+
+    def make(request: httpx.Request) -> httpx.Response:
+        kind = request.url.path.strip("/")
+        seen.append((kind, request.headers["Idempotency-Key"], json.loads(request.content)[kind]))
+        return answers.get(kind) or httpx.Response(201, json={kind: {"id": f"{kind[:2].upper()}1"}})
+
+    return account(make)
+
+
+async def test_a_payer_is_registered_in_three_steps_each_under_a_key_of_its_own() -> None:
+    seen: list[tuple[str, str, Any]] = []
+    assert await creditor(seen, {}).register(DEBIT, ACCOUNT) == Accepted("MA1")
+    assert [(kind, key) for kind, key, _ in seen] == [
+        (kind, f"{kind}-{DEBIT}") for kind in ("customers", "customer_bank_accounts", "mandates")
+    ]
+    customer, details, mandate = (body for _, _, body in seen)
+    assert (customer["given_name"], customer["family_name"]) == ("Ana Maria", "Reyes")
+    assert (details["account_number"], details["links"]) == ("012345678", {"customer": "CU1"})
+    assert (mandate["links"], mandate["metadata"]) == ({"customer_bank_account": "CU1"}, {"mandate_id": str(DEBIT)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "outcome"),
+    [
+        ("customers", httpx.Response(503), Unknown("answered 503")),
+        ("mandates", conflict(**REPEATED), Accepted("PM9")),
+        (
+            "customer_bank_accounts",
+            conflict(reason="bank_account_exists", links={"customer_bank_account": "BA7"}),
+            Accepted("MA1"),
+        ),
+        ("customer_bank_accounts", httpx.Response(422, json=INVALID), Refused("mandate", ends_mandate=True)),
+    ],
+)
+async def test_a_registration_goes_on_where_it_was_and_stops_at_a_no(
+    kind: str, answer: httpx.Response, outcome: object
+) -> None:
+    assert await creditor([], {kind: answer}).register(DEBIT, ACCOUNT) == outcome
+
+
+def test_an_account_is_never_printed() -> None:
+    assert "012345678" not in repr(ACCOUNT)
+    assert "082-082" not in repr(ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        *((httpx.Response(200, json={"payments": {"id": "PM1", "status": s}}), Said(k)) for s, k in SAYS.items()),
+        (httpx.Response(200, json={"payments": {"status": "on the moon"}}), Unknown("answered 200")),
+        (httpx.Response(404, json={}), Unknown("answered 404")),
+    ],
+)
+async def test_asked_how_a_payment_stands_only_a_known_word_counts(answer: httpx.Response, outcome: object) -> None:
+    assert await account(lambda _: answer).status("PM1") == outcome

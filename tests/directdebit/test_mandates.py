@@ -1,12 +1,14 @@
 """Mandates and the account with the provider, on PostgreSQL: who gives them, and what they let go out."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import event, text
 
-from services.directdebit.actions import collecting
-from services.directdebit.tables.debits import Collection, Debit, DebitItem
+from services.directdebit.actions import mandates
+from services.directdebit.tables.collections import Collection
+from services.directdebit.tables.debits import Debit, DebitItem
 from shared.events.catalog import ClientChanged
 from shared.ids import new_id
 from tests.directdebit.conftest import OLD_SECRET, SECRET, TODAY, Desk
@@ -70,17 +72,15 @@ async def test_a_client_sees_their_own_mandates_and_records_none(desk: Desk) -> 
         assert refused.status_code == 403
 
 
-async def test_a_debit_that_is_not_yet_sent_moves_to_the_new_mandate(desk: Desk) -> None:
+async def test_a_debit_that_is_listed_moves_to_the_new_mandate(desk: Desk) -> None:
     await desk.record(desk.provider.mandate())
     wish, replacing = desk.wish(), desk.provider.mandate()
-    async with desk.room.inside(desk.business_id) as db:
-        await collecting.take_request(db, wish)
-        await collecting.record_mandate(
-            db, new_id(), payer_id=desk.payer_id, provider_mandate=replacing, account_ending="78"
-        )
+    await desk.hear(wish)
+    run = (await desk.post("runs")).json()
+    await desk.record(replacing)
+    assert (await desk.post(f"runs/{run['run_id']}/confirm")).status_code == 200
     debit = await desk.until(wish, lambda debit: debit["state"] == "submitted")
-    assert [each["state"] for each in await desk.debits(wish)] == ["cancelled", "submitted"]
-    (payment,) = desk.provider.payments(*await desk.debits(wish))
+    (payment,) = desk.provider.payments(debit)
     assert (payment["id"], payment["links"]["mandate"]) == (debit["provider_ref"], replacing)
 
 
@@ -89,13 +89,13 @@ async def test_recording_a_mandate_costs_the_same_however_much_was_paid_before(d
     statements = []
     for paid in (1, 49):
         async with desk.room.inside(desk.business_id) as db:
-            db.add_all(row for _ in range(paid) for row in a_paid_collection(desk, mandate_id))
+            db.add_all(row for day in range(paid) for row in a_paid_collection(desk, mandate_id, days=paid + day))
         statements.append(await statements_to_record(desk))
     assert len((await desk.get("debits", state="settled", limit=200))["items"]) == 50
     assert statements[0] == statements[1] > 0
 
 
-def a_paid_collection(desk: Desk, mandate_id: UUID) -> tuple[Collection, Debit]:
+def a_paid_collection(desk: Desk, mandate_id: UUID, *, days: int) -> tuple[Collection, Debit]:
     wish, debit_id, ours = desk.wish(), new_id(), {"business_id": desk.business_id}
     amount = {"amount_minor": wish.target_minor}
     item = DebitItem(instalment_id=wish.instalment_id, attempt_no=1, version=1, live=True, **amount, **ours)
@@ -104,15 +104,17 @@ def a_paid_collection(desk: Desk, mandate_id: UUID) -> tuple[Collection, Debit]:
         payer_id=desk.payer_id,
         mandate_id=mandate_id,
         currency="AUD",
-        charge_date=TODAY,
+        charge_date=TODAY - timedelta(days=days),
         created_date=TODAY,
+        settled_date=TODAY,
+        final=False,
         state="settled",
         provider_ref=f"PM{debit_id}",
         items=[item],
         **amount,
         **ours,
     )
-    return Collection(**wish.model_dump(exclude={"run_date"}), **ours), debit
+    return Collection(**wish.model_dump(), **ours), debit
 
 
 async def statements_to_record(desk: Desk) -> int:
@@ -120,7 +122,7 @@ async def statements_to_record(desk: Desk) -> int:
     async with desk.room.inside(desk.business_id) as db:
         connection = (await db.connection()).sync_connection
         event.listen(connection, "before_cursor_execute", lambda *given: said.append(given[2]))
-        await collecting.record_mandate(
+        await mandates.record_mandate(
             db, new_id(), payer_id=desk.payer_id, provider_mandate="MD0COUNTED", account_ending="78"
         )
         await db.rollback()

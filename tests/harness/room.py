@@ -1,5 +1,6 @@
 """One service in this process, with its real database and no neighbours: a test speaks for them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -98,6 +99,16 @@ class Room:
             )
             facts = [TYPES[row.type].model_validate(orjson.loads(row.envelope)["data"]) for row in rows]
         return [fact for fact in facts if not kinds or isinstance(fact, kinds)]
+
+    async def idle(self, business_id: UUID) -> None:
+        """Wait until no work of a business is due or in hand."""
+        left = text("select count(*) from work where business_id = :id")
+        async with asyncio.timeout(20):
+            while True:
+                async with self.running.database.transaction() as db:
+                    if not await db.scalar(left, {"id": business_id}):
+                        return
+                await asyncio.sleep(0.02)
 
     async def violations(self, business_id: UUID) -> dict[str, list[Any]]:
         """The invariants that do not hold, with the rows that break them."""

@@ -7,8 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.directdebit.bank import Account
-from services.directdebit.rules import DebitsUnderWay, NoProvider
-from services.directdebit.tables.debits import Debit, ProviderAccount
+from services.directdebit.rules.errors import DebitsUnderWay, NoProvider
+from services.directdebit.tables.debits import Debit
+from services.directdebit.tables.mandates import ProcessBilling, ProviderAccount
 from shared.database import Db
 from shared.sealed import Seal
 
@@ -46,3 +47,11 @@ async def find(db: Db, seal: Seal) -> Account:
         seal.open(row.access_token, about=f"provider token of {business_id}"),
         tuple(orjson.loads(seal.open(row.callback_secrets, about=f"callback secrets of {business_id}"))),
     )
+
+
+async def process_billing(db: Db, how: ProcessBilling) -> None:
+    """Whether what is due goes out by itself, or when a person has confirmed it (CC-33). Raises NoProvider."""
+    row = await db.get(ProviderAccount, db.context.business_id, with_for_update=True)
+    if row is None:
+        raise NoProvider("Put it to /directdebit/v1/provider.")
+    row.process_billing = how

@@ -1,19 +1,23 @@
-"""Callbacks: stored with their facts, then folded into the debits that they are about."""
+"""Callbacks: stored with their facts, then folded into the debits and mandates that they are about."""
 
 from dataclasses import asdict, replace
+from datetime import date
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.directdebit import rules
-from services.directdebit.actions import alone, become
-from services.directdebit.bank import Heard
+from services.directdebit.actions import alone, bank_days, become, lock
+from services.directdebit.bank import Heard, Said, Unknown
+from services.directdebit.rules import folding, sending
 from services.directdebit.tables.callbacks import Delivery, Folded, Parked, ProviderFact
-from services.directdebit.tables.debits import Debit, DebitIdentified, DebitItem, Mandate, MandateEnded
+from services.directdebit.tables.debits import Debit, DebitIdentified, DebitItem, SettlementDated
+from services.directdebit.tables.mandates import Mandate, MandateBecame
 from shared.database import Db
 from shared.errors import NotFound
+from shared.events.directdebit import DebitSettled
 from shared.ids import new_id
 from shared.log import log
 from shared.work import schedule
@@ -21,20 +25,22 @@ from shared.work import schedule
 
 async def take_delivery(db: Db, raw: bytes, heard: Heard) -> None:
     """Store a callback and its facts, and leave the folding as work. What is here already is not stored again."""
-    of_now = {"business_id": db.context.business_id, "business_date": db.today}
-    row = of_now | {"delivery_id": new_id(), "sha256": sha256(raw).digest(), "body": raw, "trouble": heard.trouble}
-    stored = insert(Delivery).values(**row).on_conflict_do_nothing().returning(Delivery.delivery_id)
-    delivery_id = await db.scalar(stored)
+    of_business = {"business_id": db.context.business_id}
+    row = {"delivery_id": new_id(), "sha256": sha256(raw).digest(), "body": raw, "trouble": heard.trouble}
+    stored = insert(Delivery).values(**of_business, **row, business_date=db.today).on_conflict_do_nothing()
+    delivery_id = await db.scalar(stored.returning(Delivery.delivery_id))
     if delivery_id is None:
         return
     if heard.trouble:
         log.error("poisoned_callback", delivery_id=delivery_id, trouble=heard.trouble)
+    date_of = db.business.clock.date_of
     facts = [
         {
-            **of_now,
+            **of_business,
             **asdict(notice),
             "fact_id": new_id(),
             "delivery_id": delivery_id,
+            "business_date": date_of(notice.occurred_at),
             "state": "received" if notice.kind else "ignored",
         }
         # sorted: two deliveries that share events, inserted in one order, cannot deadlock
@@ -53,53 +59,102 @@ async def take_delivery(db: Db, raw: bytes, heard: Heard) -> None:
 
 
 async def fold(db: Db, fact_id: UUID) -> None:
-    """Let a fact of the provider, and all that came with it about the same payment, count for its debit."""
+    """Let a fact of the provider, and all that came with it about the same thing, count for its debit or mandate."""
     fact = await db.get(ProviderFact, fact_id)
     if fact is None or fact.provider_ref is None or fact.state not in ("received", "parked"):
         return
-    db.context = replace(db.context, business_date=fact.business_date)
     await alone(db, "payment", fact.provider_ref)
-    payer_id, debit_id = await _owner(db, fact) or (None, None)
-    if debit_id is None:
+    of_mandate = fact.resource == "mandates"
+    owner = await (_mandate_of(db, fact) if of_mandate else _debit_of(db, fact))
+    if owner is None:
         fact.apply(Parked())
         log.error("callback_parked", fact_id=fact_id, provider_ref=fact.provider_ref)
+    elif of_mandate:
+        await _fold_mandate(db, owner, fact)
+    else:
+        debit = await lock(db, owner)
+        await _count(db, fact, Folded(debit_id=owner))
+        if debit.provider_ref is None:
+            debit.apply(DebitIdentified(fact.provider_ref))
+        await _follow(db, debit)
+
+
+async def _follow(db: Db, debit: Debit) -> None:
+    """Let a debit that is locked be what its facts say, on the provider's own date."""
+    facts = (await db.scalars(select(ProviderFact).where(ProviderFact.debit_id == debit.debit_id))).all()
+    decided = folding.fold(facts)[1]
+    if decided:
+        db.context = replace(db.context, business_date=decided.business_date)
+    next_dates = await _next_dates(db, debit, decided) if decided and decided.reason_class else {}
+    change = folding.follow(debit, facts, another_is_live=await _another_is_live(db, debit), next_date=next_dates.get)
+    if change is None:
         return
-    await alone(db, "payer", payer_id)
-    debit = await db.get_one(Debit, debit_id, with_for_update=True)
-    await _count(db, debit, fact.provider_ref, fact.claimed_debit_id)
-    facts = (await db.scalars(select(ProviderFact).where(ProviderFact.debit_id == debit_id))).all()
-    if debit.provider_ref is None:
-        debit.apply(DebitIdentified(fact.provider_ref))
-    if change := rules.follow(debit, facts, another_is_live=await _another_is_live(db, debit)):
-        become(db, debit, change)
-    if rules.ends_mandate(change, facts):
+    if isinstance(change, DebitSettled):
+        debit.apply(SettlementDated(db.today))
+    await become(db, debit, change)
+    if folding.ends_mandate(change, facts):
         mandate = await db.get_one(Mandate, debit.mandate_id, with_for_update=True)
-        if mandate.state == "active":
-            mandate.apply(MandateEnded("cancelled"))
+        if mandate.state in ("active", "suspended"):
+            mandate.apply(MandateBecame("cancelled"))
 
 
-async def _owner(db: Db, fact: ProviderFact) -> tuple[UUID, UUID] | None:
-    """The payer and the debit of this business that a fact is about: the one it names, and no other has its payment."""
-    named = select(Debit.payer_id, Debit.debit_id)
-    by_payment = (await db.execute(named.where(Debit.provider_ref == fact.provider_ref))).first()
+async def _next_dates(db: Db, debit: Debit, decided: ProviderFact) -> dict[UUID, date | None]:
+    """When each instalment of a debit is tried again, were it to fail for this reason."""
+    instalments = [item.instalment_id for item in debit.items]
+    tries = (
+        select(DebitItem.instalment_id, func.count())
+        .join(Debit, Debit.debit_id == DebitItem.debit_id)
+        .where(DebitItem.instalment_id.in_(instalments), Debit.mandate_id == debit.mandate_id)
+        .where(Debit.state != "cancelled", Debit.debit_id <= debit.debit_id)
+        .group_by(DebitItem.instalment_id)
+    )
+    days = await bank_days(db, debit.currency)
+    soft = decided.reason_class == "soft"
+    return {
+        instalment_id: sending.next_attempt_date(decided.business_date, count, soft=soft, days=days)
+        for instalment_id, count in await db.execute(tries)
+    }
+
+
+async def _fold_mandate(db: Db, mandate_id: UUID, fact: ProviderFact) -> None:
+    mandate = await db.get_one(Mandate, mandate_id)
+    await alone(db, "payer", mandate.payer_id)
+    mandate = await db.get_one(Mandate, mandate_id, with_for_update=True, populate_existing=True)
+    await _count(db, fact, Folded(mandate_id=mandate_id))
+    facts = (await db.scalars(select(ProviderFact).where(ProviderFact.mandate_id == mandate_id))).all()
+    others = exists().where(
+        Mandate.payer_id == mandate.payer_id, Mandate.state == "active", Mandate.mandate_id != mandate_id
+    )
+    change = folding.follow_mandate(mandate, facts, another_is_active=bool(await db.scalar(select(others))))
+    if change:
+        mandate.apply(change)
+
+
+async def _debit_of(db: Db, fact: ProviderFact) -> UUID | None:
+    """The debit of this business that a fact is about: the one it names, and no other has its payment."""
+    by_payment = await db.scalar(select(Debit.debit_id).where(Debit.provider_ref == fact.provider_ref))
     if fact.claimed_debit_id is None:
-        return by_payment and (by_payment.payer_id, by_payment.debit_id)
-    by_name = (await db.execute(named.where(Debit.debit_id == fact.claimed_debit_id))).first()
-    if by_name is None or (by_payment and by_payment.debit_id != by_name.debit_id):
-        return None
-    return by_name.payer_id, by_name.debit_id
+        return by_payment
+    by_name = await db.scalar(select(Debit.debit_id).where(Debit.debit_id == fact.claimed_debit_id))
+    return None if by_payment and by_payment != by_name else by_name
 
 
-async def _count(db: Db, debit: Debit, provider_ref: str, claimed: UUID | None) -> None:
+async def _mandate_of(db: Db, fact: ProviderFact) -> UUID | None:
+    """The newest mandate of this business that has this name at the provider."""
+    named = select(Mandate.mandate_id).where(Mandate.provider_mandate == fact.provider_ref)
+    return await db.scalar(named.order_by(Mandate.mandate_id.desc()).limit(1))
+
+
+async def _count(db: Db, fact: ProviderFact, folded: Folded) -> None:
     """All facts that name the same payment and the same debit count for it: who owns one, owns all."""
     alike = select(ProviderFact).where(
-        ProviderFact.provider_ref == provider_ref,
-        ProviderFact.claimed_debit_id.is_not_distinct_from(claimed),
+        ProviderFact.provider_ref == fact.provider_ref,
+        ProviderFact.claimed_debit_id.is_not_distinct_from(fact.claimed_debit_id),
         ProviderFact.state.in_(("received", "parked")),
         ProviderFact.kind.is_not(None),
     )
-    for fact in (await db.scalars(alike.with_for_update())).all():
-        fact.apply(Folded(debit.debit_id))
+    for each in (await db.scalars(alike.with_for_update())).all():
+        each.apply(folded)
     await db.flush()
 
 
@@ -109,6 +164,37 @@ async def _another_is_live(db: Db, debit: Debit) -> bool:
         DebitItem.instalment_id.in_(instalments), DebitItem.live, DebitItem.debit_id != debit.debit_id
     )
     return bool(await db.scalar(select(others)))
+
+
+async def contradicted(db: Db, debit_id: UUID) -> str | None:
+    """The payment of a debit of which the provider has told what does not fit together; None where it does now."""
+    debit = await db.get(Debit, debit_id)
+    return debit.provider_ref if debit and debit.review == "contradiction" else None
+
+
+async def take_answer(db: Db, debit_id: UUID, provider_ref: str, answer: Said | Unknown) -> None:
+    """What the provider says when it is asked is one more fact, about all that it has told so far."""
+    await alone(db, "payment", provider_ref)
+    debit = await lock(db, debit_id)
+    newest = await db.scalar(select(func.max(ProviderFact.occurred_at)).where(ProviderFact.debit_id == debit_id))
+    if debit.review != "contradiction" or not isinstance(answer, Said):
+        return
+    said: dict[str, Any] = {
+        "fact_id": new_id(),
+        "business_id": db.context.business_id,
+        "event_id": f"asked:{new_id()}",
+        "resource": "payments",
+        "action": answer.kind,
+        "kind": answer.kind,
+        "provider_ref": provider_ref,
+        "ends_mandate": False,
+        "occurred_at": newest or db.now,
+        "business_date": db.today,
+        "state": "folded",
+        "debit_id": debit_id,
+    }
+    await db.execute(insert(ProviderFact).values(**said))
+    await _follow(db, debit)
 
 
 async def find_debit(db: Db, debit_id: UUID) -> tuple[Debit, list[ProviderFact]]:

@@ -1,18 +1,18 @@
 """Sending a debit: written down first, sent under one key, and concluded by what the provider answers."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
 
-from services.directdebit import rules
-from services.directdebit.actions import alone, become
+from services.directdebit.actions import alone, bank_days, become, lock
+from services.directdebit.actions.mandates import fold_parked
 from services.directdebit.bank import Accepted, Bank, Payment, Refused, Unknown
-from services.directdebit.tables.callbacks import ProviderFact
-from services.directdebit.tables.debits import UNSENT, Debit, DebitCancelled, DebitSending, Mandate
+from services.directdebit.rules import sending
+from services.directdebit.tables.debits import UNSENT, Debit, DebitCancelled, DebitSending
+from services.directdebit.tables.mandates import Mandate, MandateBecame
 from shared.database import Db
-from shared.work import schedule
 
 
 @dataclass(frozen=True)
@@ -21,46 +21,67 @@ class Sending:
 
     debit_id: UUID
     body: str
-    sent_at: datetime
+    since: date
+    """The business date on which the debit was made; the provider has had nothing of it before."""
     again_after: timedelta | None
 
 
 async def begin(db: Db, debit_id: UUID, bank: Bank) -> Sending | None:
     """Write down what is about to be sent, before it is; None when there is nothing to send any more."""
-    debit = await db.get(Debit, debit_id, with_for_update=True)
-    if debit is None or debit.state not in UNSENT:
+    if await db.get(Debit, debit_id) is None:
+        return None
+    debit = await lock(db, debit_id)
+    if debit.state not in UNSENT:
         return None
     if debit.request is not None and debit.sent_at is not None:
-        return Sending(debit_id, debit.request, debit.sent_at, db.machine_now - debit.sent_at)
+        return Sending(debit_id, debit.request, debit.created_date, db.machine_now - debit.sent_at)
     mandate = await db.get_one(Mandate, debit.mandate_id)
-    if mandate.state != "active":
-        become(db, debit, DebitCancelled())
+    if mandate.state != "active" or mandate.provider_mandate is None:
+        await become(db, debit, DebitCancelled())
         return None
-    charge_date = max(debit.charge_date, db.today)  # the days may have been billed late: no bank debits the past
+    charge_date = await _charge_date(db, debit)
     body = bank.write(Payment(debit_id, mandate.provider_mandate, debit.amount_minor, debit.currency, charge_date))
-    become(db, debit, DebitSending(body, db.machine_now))
-    return Sending(debit_id, body, db.machine_now, None)
+    await become(db, debit, DebitSending(body, charge_date, db.machine_now))
+    return Sending(debit_id, body, debit.created_date, None)
+
+
+async def _charge_date(db: Db, debit: Debit) -> date:
+    """The day for which a debit was made; a list confirmed later has the next on which its payer is not debited (R-35).
+
+    No bank debits the past.
+    """
+    if debit.charge_date >= db.today:
+        return debit.charge_date
+    await alone(db, "payer", debit.payer_id)
+    others = select(Debit.charge_date).where(
+        Debit.payer_id == debit.payer_id,
+        Debit.charge_date >= db.today,
+        Debit.state.not_in(("cancelled", "refused")),
+    )
+    taken = set(await db.scalars(others))
+    days = await bank_days(db, debit.currency)
+    charge_date = days.on_or_after(db.today)
+    while charge_date in taken:
+        charge_date = days.after(charge_date, 1)
+    return charge_date
 
 
 async def conclude(db: Db, debit_id: UUID, outcome: Accepted | Refused | Unknown) -> None:
     """Take in what the provider answered. Facts that came before the answer, and named no debit of ours, fold now."""
     if isinstance(outcome, Accepted):
         await alone(db, "payment", outcome.provider_ref)
-    debit = await db.get_one(Debit, debit_id, with_for_update=True)
+    debit = await lock(db, debit_id)
     match outcome:
         case Accepted(provider_ref):
-            for fact in rules.accept(debit, provider_ref):
-                become(db, debit, fact)
-            await _fold_parked(db, provider_ref)
+            for fact in sending.accept(debit, provider_ref):
+                await become(db, debit, fact)
+            await fold_parked(db, provider_ref)
         case Refused(reason):
-            if refused := rules.refuse(debit, reason):
-                become(db, debit, refused)
+            if refused := sending.refuse(debit, reason):
+                await become(db, debit, refused)
+                if outcome.ends_mandate:
+                    mandate = await db.get_one(Mandate, debit.mandate_id, with_for_update=True)
+                    mandate.apply(MandateBecame("failed"))
         case Unknown():
-            if doubt := rules.doubt(debit):
-                become(db, debit, doubt)
-
-
-async def _fold_parked(db: Db, provider_ref: str) -> None:
-    parked = select(ProviderFact.fact_id).filter_by(provider_ref=provider_ref, state="parked")
-    for fact_id in (await db.scalars(parked)).all():
-        await schedule(db, "fold", fact_id)
+            if doubt := sending.doubt(debit):
+                await become(db, debit, doubt)

@@ -9,8 +9,8 @@ from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.directdebit.tables.callbacks import Kind
-from services.directdebit.tables.debits import ReasonClass
+from services.directdebit.tables.base import ReasonClass
+from services.directdebit.tables.callbacks import Kind, MandateKind
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,15 @@ class Refused:
     """The provider has read the request and says no; the same request will never be taken."""
 
     reason: str
+    ends_mandate: bool = False
+    """Whether it is the mandate that is no good."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a payment stands, as the provider says when it is asked."""
+
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,23 @@ class Payment:
 
 
 @dataclass(frozen=True)
+class PayerAccount:
+    """The account that a payer lets be debited; it is never printed."""
+
+    holder: str
+    branch: str = field(repr=False)
+    number: str = field(repr=False)
+    currency: str = "AUD"
+
+
+@dataclass(frozen=True)
 class Notice:
     """One event of a callback, in our words; `kind` is None where we do not know what it means."""
 
     event_id: str
     resource: str
     action: str
-    kind: Kind | None
+    kind: Kind | MandateKind | None
     provider_ref: str | None
     claimed_debit_id: UUID | None
     cause: str | None
@@ -94,12 +113,20 @@ class Bank(Protocol):
         """Ask for the payment, once, under the debit's id as the key; sent again it makes no second one."""
         ...
 
-    async def look_up(self, debit_id: UUID, body: str, sent_at: datetime) -> Accepted | Absent | Unknown:
-        """Whether the provider has a payment for this debit, first sent then; Absent only where all was read."""
+    async def look_up(self, debit_id: UUID, body: str, since: date) -> Accepted | Absent | Unknown:
+        """Whether the provider has a payment for this debit, made since then; Absent only where all was read."""
         ...
 
-    def verify(self, headers: Mapping[str, str], raw: bytes) -> bool:
-        """Whether a callback is the provider's: its signature over the very bytes. Pure, and never raises."""
+    async def status(self, provider_ref: str) -> Said | Unknown:
+        """How a payment stands now."""
+        ...
+
+    async def register(self, mandate_id: UUID, account: PayerAccount) -> Accepted | Refused | Unknown:
+        """Register a payer's mandate, under its own id as the key; asked again it makes no second one."""
+        ...
+
+    def signed_by(self, headers: Mapping[str, str], raw: bytes) -> int | None:
+        """Which live secret, counted from 1, has signed the very bytes of a callback. Pure, and never raises."""
         ...
 
     def parse(self, raw: bytes) -> Heard:

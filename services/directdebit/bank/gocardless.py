@@ -1,69 +1,60 @@
 """GoCardless, and the practice bank that speaks like it (API version 2015-07-06)."""
 
 import asyncio
-import hashlib
-import hmac
 import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache
 from typing import Any, Self
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 
-from services.directdebit.bank import Absent, Accepted, Account, Heard, Notice, Payment, Refused, Unknown
-from services.directdebit.bank.strict_json import Unreadable, read
+from services.directdebit.bank import (
+    Absent,
+    Accepted,
+    Account,
+    Heard,
+    PayerAccount,
+    Payment,
+    Refused,
+    Said,
+    Unknown,
+    callbacks,
+)
+from services.directdebit.bank.callbacks import named, object_, word
 from services.directdebit.tables.callbacks import Kind
-from services.directdebit.tables.debits import ReasonClass
 from shared.settings import Settings
 
 TIMEOUT = httpx.Timeout(20, connect=5)
 IN_ALL_SECONDS = 24
 """A look-up and a call end within the time that one try of the work has."""
-CLOCKS_DIFFER = timedelta(days=1)
+CLOCKS_DIFFER = timedelta(days=2)
+"""What a date here may be at the provider: zones lie up to a day apart, and clocks a little."""
 LONGEST_PAGE = 500
 MOST_PAGES = 10
-MOST_EVENTS = 250
-LONGEST_WORD = 255
 
-KINDS: dict[str, Kind] = {
-    "created": "noted",
-    "customer_approval_granted": "noted",
-    "submitted": "submitted",
-    "resubmission_requested": "resubmitted",
-    "confirmed": "settled",
-    "paid_out": "settled",
-    "failed": "failed",
-    "cancelled": "failed",
-    "customer_approval_denied": "failed",
-    "charged_back": "charged_back",
-    "chargeback_cancelled": "claim_withdrawn",
-    "chargeback_settled": "noted",
-    "late_failure_settled": "noted",
-    "surcharge_fee_debited": "noted",
+SAYS: dict[str, Kind] = {
+    "pending_customer_approval": "said_submitted",
+    "pending_submission": "said_submitted",
+    "submitted": "said_submitted",
+    "confirmed": "said_settled",
+    "paid_out": "said_settled",
+    "cancelled": "said_failed",
+    "customer_approval_denied": "said_failed",
+    "failed": "said_failed",
+    "charged_back": "said_charged_back",
 }
-"""The actions of a payment; a new one is stored and changes nothing."""
+"""What the status of a payment means."""
 
-SOFT = frozenset({"insufficient_funds", "refer_to_payer"})
-ENDS_MANDATE = frozenset(
-    {
-        "account_blocked_for_any_financial_transaction",
-        "authorisation_disputed",
-        "bank_account_closed",
-        "direct_debit_not_enabled",
-        "invalid_bank_details",
-        "mandate_cancelled",
-        "mandate_expired",
-    }
-)
-
-
-def reason_class(cause: str | None) -> ReasonClass:
-    """Soft is what may pass by itself. Every other cause, an unknown one too, is hard: never tried again unasked."""
-    return "soft" if cause in SOFT else "hard"
+ADOPTED = {
+    "idempotent_creation_conflict": "conflicting_resource_id",
+    "bank_account_exists": "customer_bank_account",
+}
+"""Conflicts that name what is there already, and under which name."""
 
 
 @cache
@@ -101,27 +92,64 @@ class GoCardless:
         return json.dumps({"payments": body})
 
     async def submit(self, debit_id: UUID, body: str) -> Accepted | Refused | Unknown:
+        return await self._create("payments", body, str(debit_id), _in_time())
+
+    async def register(self, mandate_id: UUID, account: PayerAccount) -> Accepted | Refused | Unknown:
+        """A customer, an account of theirs, a mandate on it: each under a key of its own, so a repeat goes on."""
+        until = _in_time()
+        given, _, family = account.holder.rpartition(" ")
+        name = {"given_name": given, "family_name": family} if given else {"company_name": account.holder}
+        customer = await self._register("customers", name, mandate_id, until)
+        if not isinstance(customer, Accepted):
+            return customer
+        details = {
+            "account_holder_name": account.holder,
+            "branch_code": account.branch,
+            "account_number": account.number,
+            "currency": account.currency,
+            "links": {"customer": customer.provider_ref},
+        }
+        registered = await self._register("customer_bank_accounts", details, mandate_id, until)
+        if not isinstance(registered, Accepted):
+            return registered
+        links = {"customer_bank_account": registered.provider_ref}
+        return await self._register("mandates", {"links": links}, mandate_id, until)
+
+    async def _register(
+        self, kind: str, body: dict[str, Any], mandate_id: UUID, until: float
+    ) -> Accepted | Refused | Unknown:
+        whole = {kind: body | {"metadata": {"mandate_id": str(mandate_id)}}}
+        return await self._create(kind, json.dumps(whole), f"{kind}-{mandate_id}", until)
+
+    async def _create(self, kind: str, body: str, key: str, until: float) -> Accepted | Refused | Unknown:
         answer = await self._ask(
             "POST",
-            "/payments",
-            until=_in_time(),
+            f"/{kind}",
+            until=until,
             content=body.encode(),
-            headers={"Content-Type": "application/json", "Idempotency-Key": str(debit_id)},
+            headers={"Content-Type": "application/json", "Idempotency-Key": key},
         )
-        return answer if isinstance(answer, Unknown) else _outcome(answer)
+        return answer if isinstance(answer, Unknown) else _outcome(answer, kind)
 
-    async def look_up(self, debit_id: UUID, body: str, sent_at: datetime) -> Accepted | Absent | Unknown:
+    async def status(self, provider_ref: str) -> Said | Unknown:
+        answer = await self._ask("GET", f"/payments/{quote(provider_ref, safe='')}", until=_in_time())
+        if isinstance(answer, Unknown):
+            return answer
+        says = SAYS.get(word(_body(answer).get("payments"), "status") or "")
+        return Said(says) if answer.is_success and says else Unknown(f"answered {answer.status_code}")
+
+    async def look_up(self, debit_id: UUID, body: str, since: date) -> Accepted | Absent | Unknown:
         """The provider lists by mandate and time and not by metadata, so its whole list is read and compared here."""
         payments = await self._list(
             {
                 "mandate": json.loads(body)["payments"]["links"]["mandate"],
-                "created_at[gte]": _written(sent_at - CLOCKS_DIFFER),
+                "created_at[gte]": f"{since - CLOCKS_DIFFER}T00:00:00.000Z",
                 "limit": str(LONGEST_PAGE),
             }
         )
         if isinstance(payments, Unknown):
             return payments
-        ours = [_word(payment, "id") for payment in payments if _metadata(payment, "metadata") == debit_id]
+        ours = [word(payment, "id") for payment in payments if named(payment, "metadata", "debit_id") == debit_id]
         match ours:
             case []:
                 return Absent()
@@ -138,16 +166,24 @@ class GoCardless:
             if isinstance(answer, Unknown):
                 return answer
             page = _body(answer)
-            payments, cursors = page.get("payments"), _object(_object(page.get("meta")).get("cursors"))
+            payments, cursors = page.get("payments"), object_(object_(page.get("meta")).get("cursors"))
             if answer.status_code != httpx.codes.OK or not isinstance(payments, list) or "after" not in cursors:
                 return Unknown(f"look-up answered {answer.status_code}")
-            if not all(_word(payment, "id") for payment in payments):
+            if not all(word(payment, "id") for payment in payments):
                 return Unknown("look-up listed what cannot be read")
             found += payments
             if cursors["after"] is None:
                 return found
             filters = filters | {"after": str(cursors["after"])}
         return Unknown(f"look-up found more than {MOST_PAGES} pages")
+
+    # Being told
+
+    def signed_by(self, headers: Mapping[str, str], raw: bytes) -> int | None:
+        return callbacks.which_secret(self.secrets, headers, raw)
+
+    def parse(self, raw: bytes) -> Heard:
+        return callbacks.parse(raw)
 
     async def _ask(self, method: str, path: str, *, until: float, **request: Any) -> httpx.Response | Unknown:
         """One request, never repeated here. Whatever prevents a whole answer leaves us not knowing."""
@@ -163,121 +199,36 @@ class GoCardless:
         except (httpx.HTTPError, TimeoutError, ValueError) as error:
             return Unknown(type(error).__name__)
 
-    # Being told
-
-    def verify(self, headers: Mapping[str, str], raw: bytes) -> bool:
-        """Hexadecimal HMAC-SHA256 of the raw body, with any of the live secrets; all of them are tried."""
-        given = headers.get("Webhook-Signature", "").encode()
-        valid = False
-        for secret in self.secrets:
-            expected = hmac.new(secret, raw, hashlib.sha256).hexdigest().encode()
-            valid |= hmac.compare_digest(expected, given)
-        return valid
-
-    def parse(self, raw: bytes) -> Heard:
-        try:
-            document = read(raw)
-        except Unreadable as unreadable:
-            return Heard((), str(unreadable))
-        events = _object(document).get("events")
-        if not isinstance(events, list):
-            return Heard((), "no list of events")
-        if len(events) > MOST_EVENTS:
-            return Heard((), f"more than {MOST_EVENTS} events")
-        notices = [_notice(event) for event in events]
-        unreadable_events = notices.count(None)
-        trouble = f"{unreadable_events} of {len(events)} events cannot be read" if unreadable_events else None
-        return Heard([notice for notice in notices if notice], trouble)
-
 
 def _in_time() -> float:
     return asyncio.get_running_loop().time() + IN_ALL_SECONDS
 
 
-def _written(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _body(answer: httpx.Response) -> dict[str, Any]:
     try:
-        return _object(answer.json())
+        return object_(answer.json())
     except ValueError:
         return {}
 
 
-def _outcome(answer: httpx.Response) -> Accepted | Refused | Unknown:
-    """What the answer to a submission says; only the provider's own words are a no.
+def _outcome(answer: httpx.Response, kind: str) -> Accepted | Refused | Unknown:
+    """What the answer to a creation says; only the provider's own words are a no.
 
-    An idempotency conflict names the payment that this very key has made. A wrong token, a wrong address or too many
-    requests say nothing about the debit, so it is asked again.
+    An idempotency conflict names the thing that this very key has made; an account that is there already is adopted. A
+    wrong token, a wrong address or too many requests say nothing about what was asked, so it is asked again.
     """
     body = _body(answer)
     if answer.is_success:
-        made = _word(body.get("payments"), "id")
-        return Accepted(made) if made else Unknown("an answer without a payment")
+        made = word(body.get(kind), "id")
+        return Accepted(made) if made else Unknown("an answer that names nothing")
     error = body.get("error")
-    errors = _object(error).get("errors")
-    first = _object(errors[0]) if isinstance(errors, list) and errors else {}
-    if answer.status_code == httpx.codes.CONFLICT and first.get("reason") == "idempotent_creation_conflict":
-        made = _word(first.get("links"), "conflicting_resource_id")
-        return Accepted(made) if made else Unknown("a conflict without a payment")
+    errors = object_(error).get("errors")
+    first = object_(errors[0]) if isinstance(errors, list) and errors else {}
+    reason, links = word(first, "reason"), first.get("links")
+    if answer.status_code == httpx.codes.CONFLICT and reason in ADOPTED:
+        made = word(links, ADOPTED[reason])
+        return Accepted(made) if made else Unknown("a conflict that names nothing")
     if isinstance(error, dict) and answer.status_code in (400, 409, 422):
-        return Refused(_word(first, "reason") or _word(first, "field") or _word(error, "type") or "refused")
+        why = reason or word(first, "field") or word(error, "type") or "refused"
+        return Refused(why, ends_mandate=why.startswith("mandate"))
     return Unknown(f"answered {answer.status_code}")
-
-
-def _object(value: Any) -> dict[str, Any]:
-    """The value if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def _word(of: Any, name: str) -> str | None:
-    """A member that is a short text, or None."""
-    value = _object(of).get(name)
-    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_WORD else None
-
-
-def _metadata(of: Any, name: str) -> UUID | None:
-    """The debit that a payment says it is for."""
-    try:
-        return UUID(_word(_object(of).get(name), "debit_id") or "")
-    except ValueError:
-        return None
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(text)
-        return instant.astimezone(UTC) if instant.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _notice(event: Any) -> Notice | None:
-    """One event, or None when it lacks what every event has. New words are kept as they are."""
-    event_id, resource, action = (_word(event, name) for name in ("id", "resource_type", "action"))
-    occurred_at = _instant(_word(event, "created_at") or "")
-    if not (event_id and resource and action and occurred_at):
-        return None
-    links, details = _object(event.get("links")), _object(event.get("details"))
-    provider_ref = _word(links, "payment")
-    kind = KINDS.get(action) if resource == "payments" else None
-    if kind and provider_ref is None:
-        return None
-    cause = _word(details, "cause")
-    if action == "failed" and details.get("will_attempt_retry") is True:
-        kind = "noted"  # the provider tries again by itself, so the debit is still on its way
-    bad_news = kind in ("failed", "charged_back")
-    return Notice(
-        event_id=event_id,
-        resource=resource,
-        action=action,
-        kind=kind,
-        provider_ref=provider_ref,
-        claimed_debit_id=_metadata(event, "resource_metadata"),
-        cause=cause,
-        code=_word(details, "reason_code"),
-        reason_class=reason_class(cause) if bad_news else None,
-        ends_mandate=bad_news and cause in ENDS_MANDATE,
-        occurred_at=occurred_at,
-    )

@@ -8,10 +8,26 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.directdebit.tables.debits import Base, ReasonClass
+from services.directdebit.tables.base import Base, ReasonClass
 from shared.database import BusinessRow
 
-Kind = Literal["noted", "submitted", "resubmitted", "settled", "claim_withdrawn", "failed", "charged_back"]
+Kind = Literal[
+    "noted",
+    "submitted",
+    "resubmitted",
+    "settled",
+    "claim_withdrawn",
+    "failed",
+    "charged_back",
+    "said_submitted",
+    "said_settled",
+    "said_failed",
+    "said_charged_back",
+]
+"""What a fact says of a payment; `said_…`: what the provider answered when it was asked, because the rest disagreed."""
+MandateKind = Literal[
+    "mandate_noted", "mandate_active", "mandate_suspended", "mandate_cancelled", "mandate_failed", "mandate_expired"
+]
 FactState = Literal["received", "folded", "parked", "ignored"]
 
 
@@ -32,50 +48,56 @@ class Delivery(BusinessRow, Base):
 
 @dataclass(frozen=True)
 class Folded:
-    """A fact of the provider counts for this debit."""
+    """A fact of the provider counts for this debit, or for this mandate."""
 
-    debit_id: UUID
+    debit_id: UUID | None = None
+    mandate_id: UUID | None = None
 
 
 @dataclass(frozen=True)
 class Parked:
-    """A fact of the provider names no debit of this business."""
+    """A fact of the provider names nothing of this business."""
 
 
 class ProviderFact(BusinessRow, Base):
-    """One event of the provider, stored once and for ever; the state of a debit follows from the set of its facts."""
+    """One event of the provider, stored once and for ever; a debit, or a mandate, is what the set of its facts says."""
 
     __tablename__ = "provider_facts"
     __table_args__ = (
         UniqueConstraint("business_id", "event_id"),
         Index("ix_provider_facts_of_a_debit", "debit_id"),
+        Index("ix_provider_facts_of_a_mandate", "mandate_id"),
         Index("ix_provider_facts_of_a_payment", "business_id", "provider_ref"),
     )
 
     fact_id: Mapped[UUID] = mapped_column(primary_key=True)
-    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("deliveries.delivery_id"))
+    delivery_id: Mapped[UUID | None] = mapped_column(ForeignKey("deliveries.delivery_id"))
+    """None where the provider was asked."""
     event_id: Mapped[str]
     resource: Mapped[str]
     action: Mapped[str]
-    kind: Mapped[Kind | None] = mapped_column(Text)
+    kind: Mapped[Kind | MandateKind | None] = mapped_column(Text)
     """What the action means to us; null where we do not know it."""
     provider_ref: Mapped[str | None]
+    """The provider's name of the payment, or of the mandate, that it is about."""
     claimed_debit_id: Mapped[UUID | None]
-    """The debit that the payment says it is for."""
+    """The debit that the payment, or the mandate that the mandate, says it is for."""
     cause: Mapped[str | None]
     code: Mapped[str | None]
     reason_class: Mapped[ReasonClass | None] = mapped_column(Text)
     ends_mandate: Mapped[bool]
     occurred_at: Mapped[datetime]
     business_date: Mapped[date]
+    """The date of `occurred_at` at the business: from it retries and finality are counted."""
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
     state: Mapped[FactState] = mapped_column(Text)
     debit_id: Mapped[UUID | None] = mapped_column(ForeignKey("debits.debit_id"))
+    mandate_id: Mapped[UUID | None] = mapped_column(ForeignKey("mandates.mandate_id"))
 
     def apply(self, fact: Folded | Parked) -> None:
         """The only way a fact changes: what it counts for."""
         match fact:
             case Folded():
-                self.state, self.debit_id = "folded", fact.debit_id
+                self.state, self.debit_id, self.mandate_id = "folded", fact.debit_id, fact.mandate_id
             case Parked():
                 self.state = "parked"

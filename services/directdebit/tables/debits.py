@@ -1,37 +1,62 @@
-"""The account with the provider, mandates, the collections that billing asks for, debits and their items."""
+"""Debits and their items."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, func, select, text
-from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, func, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from shared.database import BusinessRow, Row, metadata
-from shared.events.billing import CollectionRequested
-from shared.events.directdebit import DebitDeclined, DebitSettled, DebitSubmitted
+from services.directdebit.tables.base import Amount, Base, ReasonClass
+from shared.database import BusinessRow
+from shared.events.directdebit import (
+    DebitClaimed,
+    DebitDeclined,
+    DebitEvent,
+    DebitReturned,
+    DebitSettled,
+    DebitSubmitted,
+)
 
-Amount = Annotated[int, mapped_column(BigInteger)]
-ReasonClass = Literal["soft", "hard"]
-MandateState = Literal["active", "replaced", "cancelled"]
 State = Literal[
-    "created", "submitting", "unknown", "refused", "cancelled", "submitted", "settled", "declined", "in_review"
+    "created",
+    "submitting",
+    "unknown",
+    "refused",
+    "cancelled",
+    "submitted",
+    "settled",
+    "declined",
+    "returned_by_bank",
+    "claimed",
+    "in_review",
 ]
-Review = Literal["not_sent", "two_payments", "another_is_live", "contradiction", "returned_by_bank", "claimed"]
+Review = Literal["not_sent", "two_payments", "another_is_live", "contradiction"]
 LIVE = frozenset({"created", "submitting", "unknown", "submitted", "settled"})
 """An instalment has at most one item of a debit in these states."""
+BLOCKING = frozenset({"claimed", "in_review"})
+"""Not live, and yet nothing else is sent for their instalments."""
 UNSENT = frozenset({"created", "submitting", "unknown"})
 
 
-# What happens to a debit or a mandate and is not told to other services
+# What happens to a debit and is not told to other services
 
 
 @dataclass(frozen=True)
-class MandateEnded:
-    """Nothing more is debited under a mandate."""
+class DebitRevised:
+    """Before it was sent, a debit took up the newest wish for one of its instalments; 0: that one leaves it."""
 
-    state: MandateState
+    instalment_id: UUID
+    version: int
+    amount_minor: int
+
+
+@dataclass(frozen=True)
+class DebitMoved:
+    """Before it was sent, the payer gave a new mandate."""
+
+    mandate_id: UUID
 
 
 @dataclass(frozen=True)
@@ -39,6 +64,7 @@ class DebitSending:
     """A debit is about to be sent: these very bytes, under its own id as the key, however often it takes."""
 
     request: str
+    charge_date: date
     sent_at: datetime
 
 
@@ -55,83 +81,35 @@ class DebitIdentified:
 
 
 @dataclass(frozen=True)
+class SettlementDated:
+    """On this date of the provider's a debit was settled."""
+
+    settled_date: date
+
+
+@dataclass(frozen=True)
 class DebitCancelled:
     """A debit was called off before it was sent."""
 
 
 @dataclass(frozen=True)
 class DebitPutInReview:
-    """What is known of a debit does not fit together, or cannot be told to billing yet: a person decides."""
+    """What is known of a debit does not fit together: a person decides."""
 
     review: Review
 
 
-DebitFact = (
-    DebitSending
+OwnFact = (
+    DebitRevised
+    | DebitMoved
+    | DebitSending
     | DebitInDoubt
     | DebitIdentified
+    | SettlementDated
     | DebitCancelled
     | DebitPutInReview
-    | DebitSubmitted
-    | DebitSettled
-    | DebitDeclined
 )
-
-
-class Base(Row):
-    __abstract__ = True
-    metadata = metadata()
-
-
-class Client(BusinessRow, Base):
-    """A copy of catalog's client: that there is one."""
-
-    __tablename__ = "clients"
-
-    client_id: Mapped[UUID] = mapped_column(primary_key=True)
-    sequence: Mapped[int]
-
-
-class ProviderAccount(Base):
-    """How a business asks the provider, and proves what the provider tells: both sealed, never shown again."""
-
-    __tablename__ = "provider_accounts"
-
-    business_id: Mapped[UUID] = mapped_column(primary_key=True)
-    access_token: Mapped[bytes]
-    callback_secrets: Mapped[bytes]
-    """A JSON list of the one or two that are live."""
-
-
-class Mandate(BusinessRow, Base):
-    """A payer's permission to debit an account, given at the provider's own page; of the account only the ending."""
-
-    __tablename__ = "mandates"
-    __table_args__ = (
-        CheckConstraint("account_ending ~ '^[0-9]{2,4}$'", name="shows_an_ending"),
-        CheckConstraint("state in ('active', 'replaced', 'cancelled')", name="has_a_state"),
-        Index("one_active_mandate", "business_id", "payer_id", unique=True, postgresql_where=text("state = 'active'")),
-        Index(
-            "one_payer_of_a_mandate",
-            "business_id",
-            "provider_mandate",
-            unique=True,
-            postgresql_where=text("state = 'active'"),
-        ),
-    )
-
-    mandate_id: Mapped[UUID] = mapped_column(primary_key=True)
-    payer_id: Mapped[UUID]
-    provider_mandate: Mapped[str]
-    account_ending: Mapped[str]
-    state: Mapped[MandateState] = mapped_column(Text, default="active")
-    recorded_by: Mapped[str]
-    recorded_date: Mapped[date]
-    recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-    def apply(self, fact: MandateEnded) -> None:
-        """The only way a mandate changes."""
-        self.state = fact.state
+DebitFact = OwnFact | DebitEvent
 
 
 class Debit(BusinessRow, Base):
@@ -141,17 +119,29 @@ class Debit(BusinessRow, Base):
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="asks_for_money"),
         CheckConstraint(
-            "provider_ref is not null or state not in ('submitted', 'settled', 'declined')", name="is_at_the_provider"
+            "provider_ref is not null"
+            " or state not in ('submitted', 'settled', 'declined', 'returned_by_bank', 'claimed')",
+            name="is_at_the_provider",
         ),
         CheckConstraint(
             "request is not null or state not in ('submitting', 'unknown', 'refused')", name="was_written_down"
         ),
         CheckConstraint("(review is not null) = (state = 'in_review')", name="has_a_question"),
+        CheckConstraint("not final or state = 'settled'", name="is_final_once_settled"),
         Index("one_debit_of_a_payment", "business_id", "provider_ref", unique=True),
         Index("ix_debits_of_a_payer", "business_id", "payer_id", "debit_id"),
+        Index("ix_debits_of_a_date", "business_id", "charge_date", "payer_id"),
+        Index("ix_debits_of_a_run", "run_id"),
+        Index(
+            "ix_debits_not_final",
+            "business_id",
+            "settled_date",
+            postgresql_where=text("state = 'settled' and not final"),
+        ),
     )
 
     debit_id: Mapped[UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.run_id"))
     payer_id: Mapped[UUID]
     mandate_id: Mapped[UUID] = mapped_column(ForeignKey("mandates.mandate_id"))
     amount_minor: Mapped[Amount]
@@ -168,42 +158,81 @@ class Debit(BusinessRow, Base):
     code: Mapped[str | None]
     reason_class: Mapped[ReasonClass | None] = mapped_column(Text)
     review: Mapped[Review | None] = mapped_column(Text)
+    settled_date: Mapped[date | None]
+    """The provider's date of the settlement that stands; from it the days are counted until it is final."""
+    final: Mapped[bool] = mapped_column(default=False)
     created_date: Mapped[date]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
-    items: Mapped[list["DebitItem"]] = relationship(lazy="selectin", order_by="DebitItem.instalment_id")
+    items: Mapped[list["DebitItem"]] = relationship(
+        lazy="selectin", order_by="DebitItem.instalment_id", cascade="all, delete-orphan"
+    )
 
     @property
     def live(self) -> bool:
         return self.state in LIVE
 
+    @property
+    def blocks(self) -> bool:
+        return self.state in BLOCKING
+
     def apply(self, fact: DebitFact) -> None:
-        """The only way a debit changes; its items are live as long as it is."""
+        """The only way a debit changes, but for the runs that make it and make it final; its items live as it does."""
+        if isinstance(fact, DebitEvent):
+            self._hear(fact)
+        else:
+            self._change(fact)
+        for item in self.items:
+            item.live = self.live
+
+    def _change(self, fact: OwnFact) -> None:
         match fact:
+            case DebitRevised():
+                self._revise(fact)
+            case DebitMoved():
+                self.mandate_id = fact.mandate_id
             case DebitSending():
                 self.state, self.request, self.sent_at = "submitting", fact.request, fact.sent_at
+                self.charge_date = fact.charge_date
             case DebitInDoubt():
                 self.state = "unknown"
             case DebitIdentified():
                 self.provider_ref = fact.provider_ref
+            case SettlementDated():
+                self.settled_date = fact.settled_date
             case DebitCancelled():
                 self.state = "cancelled"
             case DebitPutInReview():
-                self.state, self.review, self.code, self.reason_class = "in_review", fact.review, None, None
+                self.state, self.review, self.final = "in_review", fact.review, False
+                self.code, self.reason_class = None, None
+
+    def _hear(self, fact: DebitEvent) -> None:
+        match fact:
             case DebitSubmitted():
                 self._told("submitted", fact.sequence)
             case DebitSettled():
                 self._told("settled", fact.sequence)
             case DebitDeclined():
                 self._told("declined" if self.provider_ref else "refused", fact.sequence, fact.code, fact.reason_class)
-        for item in self.items:
-            item.live = self.live
+            case DebitReturned():
+                self._told("returned_by_bank", fact.sequence, fact.code, fact.reason_class)
+            case DebitClaimed():
+                self._told("claimed", fact.sequence, fact.code)
 
     def _told(
         self, state: State, sequence: int, code: str | None = None, reason_class: ReasonClass | None = None
     ) -> None:
-        self.state, self.sequence, self.review = state, sequence, None
+        self.state, self.sequence, self.review, self.final = state, sequence, None, False
         self.code, self.reason_class = code, reason_class
+
+    def _revise(self, fact: DebitRevised) -> None:
+        for item in [item for item in self.items if item.instalment_id == fact.instalment_id]:
+            item.version = fact.version
+            if fact.amount_minor:
+                item.amount_minor = fact.amount_minor
+            else:
+                self.items.remove(item)
+        self.amount_minor = sum(item.amount_minor for item in self.items)
 
 
 class DebitItem(BusinessRow, Base):
@@ -223,30 +252,3 @@ class DebitItem(BusinessRow, Base):
     version: Mapped[int]
     """The version of the collection that it answers."""
     live: Mapped[bool]
-
-
-class Collection(BusinessRow, Base):
-    """Billing's wish to have an instalment debited: absolute, and the newest version wins (docs/decisions/0001)."""
-
-    __tablename__ = "collections"
-    __table_args__ = (Index("ix_collections_of_a_payer", "business_id", "payer_id", "instalment_id"),)
-
-    instalment_id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    target_minor: Mapped[Amount]
-    currency: Mapped[str]
-    collect_date: Mapped[date]
-    payer_id: Mapped[UUID]
-
-    live_minor: Mapped[int] = column_property(
-        select(func.coalesce(func.sum(DebitItem.amount_minor), 0))
-        .where(DebitItem.instalment_id == instalment_id, DebitItem.live)
-        .correlate_except(DebitItem)
-        .scalar_subquery()
-    )
-    """What is collected, or on its way to be."""
-
-    def apply(self, fact: CollectionRequested) -> None:
-        """The only way a collection changes."""
-        self.version, self.target_minor, self.currency = fact.version, fact.target_minor, fact.currency
-        self.collect_date, self.payer_id = fact.collect_date, fact.payer_id

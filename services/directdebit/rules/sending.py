@@ -1,0 +1,90 @@
+"""What is sent: what a wish makes of a debit that waits, what the provider's answer means, what may be tried again."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from services.directdebit.rules.calendar import BankDays
+from services.directdebit.rules.errors import NothingToRetry
+from services.directdebit.rules.folding import state_of
+from services.directdebit.tables.collections import Collection, CollectionDue
+from services.directdebit.tables.debits import (
+    UNSENT,
+    Debit,
+    DebitCancelled,
+    DebitIdentified,
+    DebitInDoubt,
+    DebitPutInReview,
+    DebitRevised,
+)
+from shared.events.directdebit import DebitDeclined, DebitSubmitted
+
+FIRST_PAUSE, SECOND_PAUSE = 3, 7
+"""Bank days from the provider's date of a soft failure until the next attempt, after the first and the second one."""
+
+
+def revise(debit: Debit, collection: Collection) -> DebitCancelled | DebitRevised | None:
+    """Until it is being sent, a debit follows the newest wish for each of its instalments; then nothing changes."""
+    if debit.state != "created":
+        return None
+    (item,) = (item for item in debit.items if item.instalment_id == collection.instalment_id)
+    wanted = max(collection.target_minor, 0) if collection.payer_id == debit.payer_id else 0
+    if (item.version, item.amount_minor) == (collection.version, wanted):
+        return None
+    if not wanted and len(debit.items) == 1:
+        return DebitCancelled()
+    return DebitRevised(collection.instalment_id, collection.version, wanted)
+
+
+def due_after_wish(collection: Collection, debits: Sequence[Debit]) -> CollectionDue | None:
+    """A new wish for what no debit was ever sent for is due from its date on; what was tried waits as it did (R-35)."""
+    if any(debit.state != "cancelled" for debit in debits):
+        return None
+    return CollectionDue(collection.collect_date if collection.target_minor > 0 else None)
+
+
+def try_again(collection: Collection, debits: Sequence[Debit], *, today: date) -> CollectionDue:
+    """A person has it tried once more, whatever the reason was. Raises NothingToRetry."""
+    if collection.target_minor <= 0:
+        raise NothingToRetry("Nothing is to be collected by debit of it any more.")
+    if any(debit.live for debit in debits):
+        raise NothingToRetry("It is collected, or on its way.")
+    if any(debit.blocks for debit in debits):
+        raise NothingToRetry("A debit of it is disputed, or in review.")
+    if collection.next_date and collection.next_date <= today:
+        raise NothingToRetry("The next run takes it.")
+    return CollectionDue(today)
+
+
+def next_attempt_date(failed: date, tries: int, *, soft: bool, days: BankDays) -> date | None:
+    """A soft failure is tried again 3, then 7 bank days after the provider's date; three attempts, no more (R-35).
+
+    `tries` counts the attempts under the mandate, this one included.
+    """
+    pause = {1: FIRST_PAUSE, 2: SECOND_PAUSE}.get(tries)
+    return days.after(failed, pause) if soft and pause else None
+
+
+# What the answer to a request means
+
+
+def accept(debit: Debit, provider_ref: str) -> Sequence[DebitIdentified | DebitSubmitted | DebitPutInReview]:
+    """The provider has it. A callback may have said so first; another name for it means two payments."""
+    if debit.provider_ref == provider_ref:
+        return ()
+    if debit.provider_ref:
+        return (DebitPutInReview("two_payments"),)
+    if debit.state not in UNSENT:
+        return (DebitIdentified(provider_ref), DebitPutInReview("not_sent"))
+    return (DebitIdentified(provider_ref), DebitSubmitted(**state_of(debit, in_flight=True)))
+
+
+def refuse(debit: Debit, reason: str) -> DebitDeclined | None:
+    """The provider has read a debit and does not take it: the instalment is owed again, and no repeat can help."""
+    if debit.state not in UNSENT:
+        return None
+    return DebitDeclined(**state_of(debit), code=reason, reason_class="hard")
+
+
+def doubt(debit: Debit) -> DebitInDoubt | None:
+    """No answer is not a no: the debit may exist, and only the same request or a look-up can tell."""
+    return DebitInDoubt() if debit.state in UNSENT else None
