@@ -16,6 +16,7 @@ COMMANDS = {
     "up": "deploy.local.up",
     "token": "deploy.local.token",
     "clock": "deploy.local.clock",
+    "bank": "deploy.local.bank",
     "check": "deploy.local.checks",
     "test": "deploy.local.tests_run",
     "docs": "deploy.local.docs",

@@ -19,7 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deploy.local.issuer import Issuer
 from deploy.local.observer import NotQuiet, Observer
-from deploy.local.state import STATE, State, current_business, from_caller, read_addresses
+from deploy.local.state import STATE, Addresses, State, current_business, from_caller, read_addresses
+from deploy.local.system import move_bank
 from shared.clock import BusinessClock
 
 DAY_SECONDS = 60.0
@@ -44,7 +45,7 @@ class Stuck(AssertionError):
     """A day did not come to rest: what is not quiet, a line for each."""
 
     def __init__(self, day: date, lines: list[str], parked: list[str]) -> None:
-        super().__init__(f"{_in_words(day)}: {'; '.join(lines + parked)}")
+        super().__init__(f"{in_words(day)}: {'; '.join(lines + parked)}")
         self.day, self.lines, self.parked = day, lines, parked
 
 
@@ -61,14 +62,19 @@ async def advance(
 ) -> None:
     """Live on to a date, at the same time of day: a day at a time, each when the one before is quiet, or in one step.
 
-    `since` is where the clock stands, in the zone of the business. Raises Stuck, and leaves the clock where it is then.
+    A day comes at the bank first, and at the business when all that the bank tells is taken in. `since`
+    is where the clock stands, in the zone of the business. Raises Stuck, and leaves the clock where it is then.
     """
     today = since.date()
     await _come_to_rest(observer, business_id, today, seconds)
     steps = [until] if jump else [today + timedelta(days=count) for count in range(1, (until - today).days + 1)]
     for day in steps:
-        await put(datetime.combine(day, since.time().replace(fold=0), since.tzinfo))
-        await _come_to_rest(observer, business_id, day, seconds)
+        now = datetime.combine(day, since.time().replace(fold=0), since.tzinfo)
+        await move_bank(observer.bank, business_id, now)
+        await _come_to_rest(observer, business_id, today, seconds)
+        await put(now)
+        today = day
+        await _come_to_rest(observer, business_id, today, seconds)
         told(day)
 
 
@@ -106,14 +112,21 @@ class At:
     """A business that runs, and the ways to ask it."""
 
     http: httpx.AsyncClient
+    """Asks catalog, as an owner; with a whole address any service."""
+    addresses: Addresses
     observer: Observer
     business_id: UUID
     name: str
     zone: str
     test_now: datetime | None
 
+    @property
+    def now(self) -> datetime:
+        """How late it is there, in its own zone."""
+        return BusinessClock(self.zone, self.test_now).now()
+
     async def put(self, now: datetime) -> None:
-        await _ask(self.http, "PUT", "business/clock", {"now": now.isoformat()})
+        await ask(self.http, "PUT", "business/clock", {"now": now.isoformat()})
 
 
 @clock.command()
@@ -121,16 +134,16 @@ def show(business: Business = None, state: State = STATE) -> None:
     """Say which day and time it is at the business, and whether all is quiet there."""
 
     async def tell(at: At) -> None:
-        now = BusinessClock(at.zone, at.test_now).now()
+        now = at.now
         kind = "on a test clock" if at.test_now else "in real time"
-        typer.echo(f"{at.name}: {_in_words(now.date())}, {now:%H:%M}, {at.zone}, {kind}")
+        typer.echo(f"{at.name}: {in_words(now.date())}, {now:%H:%M}, {at.zone}, {kind}")
         unrest = await at.observer.unrest(at.business_id)
         parked = await at.observer.parked(at.business_id)
         typer.echo("\n".join(["not quiet:", *(f"  {line}" for line in _moving(unrest))]) if unrest else "quiet")
         for service, rows in parked.items():
             typer.echo(f"{service}: parked: " + "; ".join(f"{row.type}: {row.error}" for row in rows))
 
-    _run(from_caller(state), business, tell)
+    run_at(from_caller(state), business, tell)
 
 
 @clock.command("advance")
@@ -150,7 +163,7 @@ def advance_command(
                 " PUT /catalog/v1/business with a test_now, and the token of a new business:"
                 " ./dev token --business with a new UUID"
             )
-        since = BusinessClock(at.zone, at.test_now).now()
+        since = at.now
         until = _target(to, since.date())
         with _shown(1 if jump else (until - since.date()).days) as told:
             await advance(
@@ -164,7 +177,7 @@ def advance_command(
                 seconds=seconds,
             )
 
-    _run(from_caller(state), business, go)
+    run_at(from_caller(state), business, go)
 
 
 def _target(to: str, today: date) -> date:
@@ -174,13 +187,13 @@ def _target(to: str, today: date) -> date:
     except (ValueError, OverflowError):
         raise Refused(f"{to!r} is neither a date such as 2022-09-30 nor a number of days") from None
     if until <= today:
-        raise Refused(f"it is {_in_words(today)} there already, and a test clock only moves forward")
+        raise Refused(f"it is {in_words(today)} there already, and a test clock only moves forward")
     if until > LAST_DAY:
-        raise Refused(f"a test clock goes no further than {_in_words(LAST_DAY)}")
+        raise Refused(f"a test clock goes no further than {in_words(LAST_DAY)}")
     return until
 
 
-def _in_words(day: date) -> str:
+def in_words(day: date) -> str:
     return f"{day:%A} {day.day} {day:%B %Y}"
 
 
@@ -193,14 +206,14 @@ def _shown(steps: int) -> Iterator[Told]:
         task = bar.add_task("", total=steps)
 
         def told(day: date) -> None:
-            bar.update(task, advance=1, description=_in_words(day))
+            bar.update(task, advance=1, description=in_words(day))
             if not console.is_terminal:
-                console.print(_in_words(day), highlight=False)
+                console.print(in_words(day), highlight=False)
 
         yield told
 
 
-def _run(state: Path, business: UUID | None, act: Callable[[At], Awaitable[None]]) -> None:
+def run_at(state: Path, business: UUID | None, act: Callable[[At], Awaitable[None]]) -> None:
     """Act on a business of the running system; what goes wrong is told in sentences."""
 
     async def at_it() -> None:
@@ -222,7 +235,7 @@ def _run(state: Path, business: UUID | None, act: Callable[[At], Awaitable[None]
 
 def _told(stuck: Stuck, state: Path) -> Iterator[str]:
     """What is not quiet, and what to do next."""
-    yield f"dev: it is {_in_words(stuck.day)}, and not quiet:"
+    yield f"dev: it is {in_words(stuck.day)}, and not quiet:"
     yield from (f"  {line}" for line in stuck.lines + stuck.parked)
     if stuck.parked:
         yield "dev: ./dev clock show says why an event is parked; it stays in the service's inbox_failed until it is"
@@ -241,14 +254,14 @@ async def _at(state: Path, business: UUID | None) -> AsyncIterator[At]:
     observer = Observer(addresses)
     try:
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
-            profile = await _ask(http, "GET", "business")
+            profile = await ask(http, "GET", "business")
             test_now = profile["test_now"] and datetime.fromisoformat(profile["test_now"])
-            yield At(http, observer, business_id, profile["name"], profile["zone"], test_now)
+            yield At(http, addresses, observer, business_id, profile["name"], profile["zone"], test_now)
     finally:
         await observer.close()
 
 
-async def _ask(http: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
+async def ask(http: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
     """The document of an answer. Raises Refused."""
     answer = await http.request(method, path, json=body)
     if answer.status_code == 404:

@@ -13,7 +13,7 @@ import httpx
 from sqlalchemy import text
 
 from deploy.local.across import ACROSS, Facts
-from deploy.local.system import SERVICES
+from deploy.local.system import BANK_SECONDS, SERVICES
 from shared.database import Context, Database
 from shared.service import Service
 
@@ -72,10 +72,10 @@ class Observer:
         self.system = system
         self.databases = {name: Database(url, pool_size=2) for name, url in system.database_urls.items()}
         self._heard: defaultdict[UUID, Heard] = defaultdict(Heard)
-        self._http = httpx.AsyncClient(timeout=30)
+        self.bank = httpx.AsyncClient(base_url=system.bank_url, timeout=BANK_SECONDS)
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self.bank.aclose()
         for database in self.databases.values():
             await database.close()
 
@@ -101,7 +101,8 @@ class Observer:
         for service, rows in (await self._of_each(BUSY, business_id)).items():
             for row in rows:
                 found.setdefault(f"{service}: {row.what}", []).append((row.of, row.many))
-        answer = await self._http.get(f"{self.system.bank_url}/practice/callbacks", params={"state": "unsent"})
+        unsent = {"state": "unsent", "reference": str(business_id)}
+        answer = await self.bank.get("/practice/callbacks", params=unsent)
         if count := answer.json()["meta"]["count"]:
             found["callbacks the bank has to make"] = count
         if not found and (unheard := await self.unheard(business_id)):
@@ -129,14 +130,19 @@ class Observer:
                         heard.waits[service][row.event_id] = row.type
 
     async def until_quiet(self, business_id: UUID, seconds: float = QUIET_SECONDS) -> None:
-        """Wait until nothing moves, twice running; else fail and say what did."""
+        """Wait until nothing moves, twice running; else fail and say what did.
+
+        A look takes a moment, in which the last thing to do may become a fact that has just been heard; so the second
+        look counts only if nothing was published since the first.
+        """
         unrest: dict[str, Any] = {}
-        calm = 0
+        calm, published = 0, -1
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while calm < 2:
                     unrest = await self.unrest(business_id)
-                    calm = 0 if unrest else calm + 1
+                    before, published = published, len(self._heard[business_id].read)
+                    calm = 0 if unrest else calm + 1 if published == before else 1
                     if calm < 2:
                         await asyncio.sleep(0.02)
                 return
@@ -170,5 +176,5 @@ class Observer:
             packages=await rows("packages", "select package_id, post_bill, state, closure_id from packages"),
             billed=await rows("billing", "select booking_id from invoice_lines where booking_id is not null"),
             debits=await rows("directdebit", "select debit_id, state, amount_minor from debits"),
-            bank=(await self._http.get(f"{self.system.bank_url}/practice/log")).json()["payments"],
+            bank=(await self.bank.get("/practice/log")).json()["payments"],
         )

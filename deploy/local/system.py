@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,8 @@ SERVICES = ("catalog", "packages", "booking", "billing", "directdebit", "notify"
 TOGETHER = (SERVICES,)
 APART = tuple((name,) for name in SERVICES)
 START_SECONDS = 60
+BANK_SECONDS = 120
+"""A jump of years is one request to the bank."""
 
 
 @dataclass
@@ -42,6 +45,8 @@ class System:
     mail: MailSink
     logs: Path
     environment: dict[str, str]
+    program: str = "services"
+    """The module that runs services; tests have one that makes their bus unruly."""
 
 
 @contextmanager
@@ -53,6 +58,7 @@ def system(
     groups: Sequence[Sequence[str]] = TOGETHER,
     start: bool = True,
     prefix: str = "punchcard",
+    program: str = "services",
 ) -> Iterator[System]:
     """Start everything and wait until it is ready; stop it on leaving.
 
@@ -74,6 +80,7 @@ def system(
             mail,
             logs,
             environment={},
+            program=program,
         )
         made.environment = _environment(made, amqp_url, prefix)
         _provision(postgres_url, made.environment)
@@ -86,7 +93,7 @@ def system(
 def served(made: System, *names: str, failpoint: str | None = None) -> Iterator[Process]:
     """Run some services in one process until the block is left; `failpoint` says where it shall die (for tests)."""
     port = str(urlsplit(made.urls[names[0]]).port)
-    command = [sys.executable, "-m", "services", "run", *names, "--port", port]
+    command = [sys.executable, "-m", made.program, "run", *names, "--port", port]
     environment = made.environment | ({"PUNCHCARD_FAILPOINT": failpoint} if failpoint else {})
     label = names[0] if len(names) == 1 else "services"
     with running(command, made.logs, name=label, env=environment, stop_signal=signal.SIGTERM) as process:
@@ -116,14 +123,40 @@ def _database_urls(postgres_url: str, prefix: str) -> dict[str, str]:
     }
 
 
-async def bank_account(made: System, business_id: UUID, name: str) -> dict[str, Any]:
-    """Open an account for a business at the practice bank; what it then puts to `/directdebit/v1/provider`."""
+async def bank_account(made: System, business_id: UUID, name: str, now: datetime | None = None) -> dict[str, Any]:
+    """Open an account for a business at the practice bank; what it then puts to `/directdebit/v1/provider`.
+
+    With `now`, in the zone of the business, the bank keeps a practice clock for it; else it is in real time there.
+    """
     callback_url = f"{made.urls['directdebit']}/directdebit/v1/providers/{business_id}/callbacks"
     secret = secrets.token_hex(16)
-    account = {"name": name, "callback_url": callback_url, "callback_secret": secret}
+    account = {
+        "name": name,
+        "callback_url": callback_url,
+        "callback_secret": secret,
+        "reference": str(business_id),
+        "now": now and now.isoformat(),
+    }
     async with httpx.AsyncClient() as http:
         answer = (await http.post(f"{made.bank_url}/practice/creditors", json=account)).raise_for_status()
     return {"access_token": answer.json()["creditors"]["access_token"], "callback_secrets": [secret]}
+
+
+async def move_bank(http: httpx.AsyncClient | str, business_id: UUID, now: datetime) -> None:
+    """Let the days pass at the practice bank for a business, up to this instant; its callbacks are then on their way.
+
+    `http` is a client of the bank or its address. Where the bank does not know the business, has it in real time, or
+    is there already, nothing happens.
+    """
+    if isinstance(http, str):
+        async with httpx.AsyncClient(base_url=http, timeout=BANK_SECONDS) as client:
+            await move_bank(client, business_id, now)
+        return
+    found = await http.get("/practice/creditors", params={"reference": str(business_id)})
+    for creditor in found.raise_for_status().json()["creditors"]:
+        if creditor["now"] and datetime.fromisoformat(creditor["now"]) < now:
+            moved = await http.put(f"/practice/creditors/{creditor['id']}/clock", json={"now": now.isoformat()})
+            moved.raise_for_status()
 
 
 def _encryption_key(state: Path) -> str:

@@ -3,13 +3,14 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
 
 from deploy.practice_bank.bank import Bank
+from deploy.practice_bank.breaking_off import BreaksOff
 from deploy.practice_bank.errors import BadRequest, NotAuthenticated
 from deploy.practice_bank.rows import Creditor
-from deploy.practice_bank.shapes import NewMandate, NewPayment, WantedPayments
-from deploy.practice_bank.views import mandate_view, payment_view
+from deploy.practice_bank.shapes import NewAccount, NewCustomer, NewMandate, NewPayment, WantedPayments
+from deploy.practice_bank.views import account_view, customer_view, mandate_view, payment_view
 
 router = APIRouter()
 
@@ -44,20 +45,46 @@ AskingCreditor = Annotated[Creditor, Depends(asking_creditor)]
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
 
 
+@router.post("/customers", status_code=201)
+async def create_customer(
+    bank: TheBank, creditor: AskingCreditor, key: IdempotencyKey, customers: Annotated[NewCustomer, Body(embed=True)]
+) -> dict[str, Any]:
+    """A new payer."""
+    return {"customers": customer_view(bank.accept_customer(creditor, customers, key))}
+
+
+@router.post("/customer_bank_accounts", status_code=201)
+async def create_account(
+    bank: TheBank,
+    creditor: AskingCreditor,
+    key: IdempotencyKey,
+    customer_bank_accounts: Annotated[NewAccount, Body(embed=True)],
+) -> dict[str, Any]:
+    """A new account of a payer."""
+    return {"customer_bank_accounts": account_view(bank.accept_account(creditor, customer_bank_accounts, key))}
+
+
 @router.post("/mandates", status_code=201)
 async def create_mandate(
     bank: TheBank, creditor: AskingCreditor, key: IdempotencyKey, mandates: Annotated[NewMandate, Body(embed=True)]
 ) -> dict[str, Any]:
-    """A new mandate, active at once."""
+    """A new mandate on an account, as it was accepted."""
     return {"mandates": mandate_view(bank.accept_mandate(creditor, mandates, key))}
 
 
-@router.post("/payments", status_code=201)
+@router.get("/mandates/{mandate_id}")
+async def get_mandate(bank: TheBank, creditor: AskingCreditor, mandate_id: str) -> dict[str, Any]:
+    """One mandate of this creditor, as it is now."""
+    return {"mandates": mandate_view(bank.mandate_of(creditor, mandate_id))}
+
+
+@router.post("/payments", status_code=201, response_model=None)
 async def create_payment(
     bank: TheBank, creditor: AskingCreditor, key: IdempotencyKey, payments: Annotated[NewPayment, Body(embed=True)]
-) -> dict[str, Any]:
+) -> dict[str, Any] | Response:
     """A new payment, as it was accepted."""
-    return {"payments": payment_view(bank.accept_payment(creditor, payments, key))}
+    payment = bank.accept_payment(creditor, payments, key)
+    return BreaksOff() if payment.scenario == "accepted_but_timed_out" else {"payments": payment_view(payment)}
 
 
 @router.get("/payments/{payment_id}")

@@ -17,6 +17,7 @@ from deploy.practice_bank.errors import BadRequest, Invalid, Refused
 from deploy.practice_bank.ledger import Ledger
 
 FIRST_PAUSE = timedelta(seconds=1)
+LOOKS_AT_THE_DATE_EVERY_SECONDS = 60
 
 
 def create_app(state_dir: Path, *, first_pause: timedelta = FIRST_PAUSE) -> FastAPI:
@@ -30,13 +31,14 @@ def create_app(state_dir: Path, *, first_pause: timedelta = FIRST_PAUSE) -> Fast
         ledger = Ledger(state_dir)
         courier = Courier(ledger, first_pause)
         app.state.ledger, app.state.bank = ledger, Bank(ledger, ring=courier.ring)
-        delivering = asyncio.create_task(courier.run())
+        going_on = [asyncio.create_task(courier.run()), asyncio.create_task(_let_days_pass(app.state.bank))]
         try:
             yield
         finally:
-            delivering.cancel()
-            with suppress(asyncio.CancelledError):
-                await delivering
+            for task in going_on:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             ledger.close()
 
     app = FastAPI(title="Practice bank", lifespan=open_bank, docs_url=None, redoc_url=None)
@@ -45,6 +47,13 @@ def create_app(state_dir: Path, *, first_pause: timedelta = FIRST_PAUSE) -> Fast
     app.exception_handler(Refused)(_refused)
     app.exception_handler(RequestValidationError)(_not_valid)
     return app
+
+
+async def _let_days_pass(bank: Bank) -> None:
+    """In real time days pass by themselves, also those on which the bank did not run."""
+    while True:
+        bank.live_in_real_time()
+        await asyncio.sleep(LOOKS_AT_THE_DATE_EVERY_SECONDS)
 
 
 async def _refused(request: Request, refused: Refused) -> JSONResponse:

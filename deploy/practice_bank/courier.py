@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import hmac
 import time
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
 from deploy.practice_bank.ledger import Ledger
+from deploy.practice_bank.ledger.books import written
 from deploy.practice_bank.rows import Answer, Callback
 from deploy.practice_bank.rules import pause_before_repeat
 
@@ -61,30 +63,35 @@ class Courier:
             return
 
     async def _deliver(self, http: httpx.AsyncClient, callback: Callback) -> None:
-        """One try: a 2xx within ten seconds is a delivery, anything else is repeated after a pause."""
+        """One try: a 2xx within ten seconds is a delivery, anything else is repeated after a pause.
+
+        What a scenario adds comes at once: after a try with a wrong signature the right one, after a delivery a copy.
+        """
         outcome = await self._post(http, callback)
         tries = callback.tries + 1
-        pause = pause_before_repeat(tries, self._first_pause)
-        if outcome.startswith("2"):
-            state = "delivered"
-        elif pause is None:
-            state = "given_up"
+        pause: timedelta | None = timedelta()
+        if callback.misleading:
+            outcome += " to a wrong signature"
+            then = replace(callback, tries=tries, misleading=False)
+        elif outcome.startswith("2") and callback.copies:
+            then = replace(callback, tries=0, copies=callback.copies - 1)
+        elif outcome.startswith("2"):
+            then = replace(callback, tries=tries, state="delivered")
         else:
-            state = "unsent"
+            pause = pause_before_repeat(tries, self._first_pause)
+            then = replace(callback, tries=tries, state="given_up" if pause is None else "unsent")
         next_try_at = time.time() + (pause or timedelta()).total_seconds()
         with self._ledger.transaction():
-            self._ledger.add_answer(callback.id, Answer(self._ledger.now(), outcome))
-            self._ledger.set_callback_state(callback.id, state, tries, next_try_at)
+            self._ledger.add_answer(callback.id, Answer(written(datetime.now(UTC)), outcome))
+            self._ledger.set_callback(then, next_try_at)
         self._under_way.remove(callback.id)
         self.ring()
 
     async def _post(self, http: httpx.AsyncClient, callback: Callback) -> str:
         creditor = self._ledger.creditor(callback.creditor_id)
         body = callback.body.encode()
-        headers = {
-            "Content-Type": "application/json",
-            "Webhook-Signature": signature(creditor.callback_secret, body),
-        }
+        secret = f"not {creditor.callback_secret}" if callback.misleading else creditor.callback_secret
+        headers = {"Content-Type": "application/json", "Webhook-Signature": signature(secret, body)}
         try:
             async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
                 answer = await http.post(creditor.callback_url, content=body, headers=headers)

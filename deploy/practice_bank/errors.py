@@ -74,14 +74,35 @@ class AlreadyCreated(Refused):
 
 
 class IllegalMove(Refused):
-    """A payment in this state cannot become that."""
+    """A payment or a mandate in this state cannot become that."""
 
     code = 409
     type = "invalid_state"
 
-    def __init__(self, move: str, status: str) -> None:
-        message = f"A payment that is {status} cannot {move.replace('_', ' ')}"
+    def __init__(self, move: str, status: str, what: str = "payment") -> None:
+        message = f"A {what} that is {status} cannot {move.replace('_', ' ')}"
         super().__init__(message, {"reason": "illegal_move", "message": message})
+
+
+class ClockRefused(Refused):
+    """A clock only moves forward, and only a creditor's practice clock can be moved."""
+
+    code = 409
+    type = "invalid_state"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, {"reason": "clock_refused", "message": message})
+
+
+class Outage(Refused):
+    """The bank is out of order: nothing is said of the request."""
+
+    code = 503
+    type = "gocardless"
+
+    def __init__(self) -> None:
+        message = "The service is unavailable"
+        super().__init__(message, {"reason": "internal_server_error", "message": message})
 
 
 class Invalid(Refused):
@@ -97,3 +118,17 @@ class Invalid(Refused):
     def field(cls, pointer: str, message: str) -> "Invalid":
         """One wrong field, by its pointer, such as `/payments/links/mandate`."""
         return cls({"field": pointer.rpartition("/")[2], "message": message, "request_pointer": pointer})
+
+
+class MandateInactive(Invalid):
+    """Payments cannot be created under a mandate in this state."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(
+            {
+                "reason": "mandate_is_inactive",
+                "field": "mandate",
+                "message": f"is {status}, so no payment can be created under it",
+                "request_pointer": "/payments/links/mandate",
+            }
+        )

@@ -3,9 +3,10 @@
 from html import escape
 
 from deploy.practice_bank.ledger import Ledger
-from deploy.practice_bank.rows import Event, Payment
+from deploy.practice_bank.rows import Creditor, Event, Mandate, Payment
 
 NEWEST = 200
+NEWEST_CREDITORS = 20
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #1d2733 }
@@ -22,17 +23,20 @@ th { color: #5b6875; font-weight: 600 } small { color: #5b6875; display: block }
 def page(ledger: Ledger) -> str:
     """The newest payments, each in a row; a whole HTML document that loads nothing."""
     payments = ledger.payments(NEWEST)
-    rows = "".join(_row(ledger, payment) for payment in payments) or "<tr><td colspan=6>No payments yet.</td></tr>"
-    unsent = len(ledger.callbacks("unsent"))
+    rows = "".join(_row(ledger, payment) for payment in payments) or "<tr><td colspan=7>No payments yet.</td></tr>"
+    unsent, held = (len(ledger.callbacks(state)) for state in ("unsent", "held"))
+    dates = "".join(_date(creditor) for creditor in ledger.creditors()[-NEWEST_CREDITORS:])
     return f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Practice bank</title><style>{_STYLE}</style></head>
 <body>
 <h1>Practice bank</h1>
-<p>The newest {NEWEST} payments; {unsent} callbacks unsent. The whole log: <a href="/practice/log">/practice/log</a></p>
+<p>The newest {NEWEST} payments; {unsent} callbacks unsent, {held} held back.
+The whole log: <a href="/practice/log">/practice/log</a></p>
+{dates}
 <table>
 <thead><tr><th>Payment</th><th>Payer</th><th>Debit</th><th class="amount">Amount</th><th>State</th>
-<th>History, callbacks and their answers</th></tr></thead>
+<th>Scenario</th><th>History, callbacks and their answers</th></tr></thead>
 <tbody>{rows}</tbody>
 </table>
 </body>
@@ -49,8 +53,24 @@ def _row(ledger: Ledger, payment: Payment) -> str:
 <td>{escape(payment.metadata.get("debit_id", "none"))}</td>
 <td class="amount">{whole:,}.{cents:02} {payment.currency}</td>
 <td>{_state(payment.status)}</td>
+<td>{payment.scenario}<small>{_next(mandate)}</small></td>
 <td>{history}</td>
 </tr>"""
+
+
+def _next(mandate: Mandate) -> str:
+    """What the mandate's next payment gets."""
+    if mandate.status != "active":
+        return f"mandate {mandate.status}"
+    times = f", {mandate.left} more" if mandate.left else ""
+    return f"the next one: {mandate.in_force}{times}"
+
+
+def _date(creditor: Creditor) -> str:
+    """How late the bank thinks it is for a creditor."""
+    clock = "in real time" if creditor.now is None else f"{creditor.now:%H:%M}, on a practice clock"
+    today = creditor.today
+    return f"<p>{escape(creditor.name)}: {today:%A} {today.day} {today:%B %Y}, {clock}</p>"
 
 
 def _step(ledger: Ledger, event: Event) -> str:

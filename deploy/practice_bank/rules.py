@@ -9,6 +9,9 @@ from deploy.practice_bank.errors import IllegalMove
 SCHEMES = {"AUD": "becs", "GBP": "bacs", "NZD": "becs_nz", "USD": "ach"}
 """How a currency is collected."""
 
+COUNTRIES = {"AUD": "AU", "GBP": "GB", "NZD": "NZ", "USD": "US"}
+"""Where an account of a currency is held, unless it is said."""
+
 STATUS_AFTER = {
     "created": "pending_submission",
     "submitted": "submitted",
@@ -16,7 +19,17 @@ STATUS_AFTER = {
     "paid_out": "paid_out",
     "failed": "failed",
     "charged_back": "charged_back",
+    "cancelled": "cancelled",
 }
+
+MANDATE_STATUS_AFTER = {
+    "created": "pending_submission",
+    "submitted": "submitted",
+    "active": "active",
+    "cancelled": "cancelled",
+}
+PAYABLE = frozenset({"pending_submission", "submitted", "active"})
+"""The states of a mandate in which payments may be created."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,7 @@ MOVES = {
     "submit": Move(frozenset({"pending_submission"}), "submitted", "gocardless", "payment_submitted"),
     "settle": Move(SUBMITTED, "confirmed", "gocardless", "payment_confirmed"),
     "pay_out": Move(frozenset({"confirmed"}), "paid_out", "gocardless", "payment_paid_out"),
+    "cancel": Move(SUBMITTED | {"pending_submission"}, "cancelled", "bank", "mandate_cancelled"),
     "decline": Move(SUBMITTED, "failed", "bank", "insufficient_funds"),
     "late_failure": Move(COLLECTED, "failed", "bank", "insufficient_funds"),
     "charge_back": Move(COLLECTED, "charged_back", "bank", "authorisation_disputed"),
@@ -58,6 +72,11 @@ BECS_REASONS = {
 }
 
 CREATED = {"origin": "api", "cause": "payment_created", "description": "The payment was created through the API."}
+MANDATE_WORDS = {
+    "created": ("api", "mandate_created", "The mandate was created through the API."),
+    "submitted": ("gocardless", "mandate_submitted", "The mandate was sent to the payer's bank."),
+    "active": ("gocardless", "mandate_activated", "The payer's bank did not refuse the mandate in time."),
+}
 REPEATS = 8
 
 
@@ -86,6 +105,14 @@ def step(
     if move.action == "failed":
         details["will_attempt_retry"] = False
     return move.action, {word: value for word, value in details.items() if value is not None}
+
+
+def mandate_step(action: str, scheme: str) -> dict[str, Any]:
+    """The details of an event of a mandate; it is cancelled by the payer, at their bank."""
+    if action == "cancelled":
+        return step("submitted", scheme, "cancel", cause=None, reason_code=None, description=None)[1]
+    origin, cause, description = MANDATE_WORDS[action]
+    return {"origin": origin, "cause": cause, "description": description, "scheme": scheme}
 
 
 def pause_before_repeat(tries: int, first_pause: timedelta) -> timedelta | None:

@@ -1,5 +1,6 @@
 """Runs the bank: in the foreground for a person, or on a thread of its own for a test."""
 
+import logging
 import socket
 import sys
 import time
@@ -12,6 +13,7 @@ from threading import Thread
 import uvicorn
 
 from deploy.practice_bank.app import FIRST_PAUSE, create_app
+from deploy.practice_bank.breaking_off import unintended
 
 
 def _listen(host: str, port: int) -> tuple[socket.socket, str]:
@@ -22,7 +24,9 @@ def _listen(host: str, port: int) -> tuple[socket.socket, str]:
 
 def _server(state_dir: Path, first_pause: timedelta) -> uvicorn.Server:
     app = create_app(state_dir, first_pause=first_pause)
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+    logging.getLogger("uvicorn.error").addFilter(unintended)
+    return server
 
 
 def serve(state_dir: Path, *, host: str, port: int) -> None:

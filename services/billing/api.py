@@ -11,21 +11,15 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import selectinload
 
 from services.billing import actions
-from services.billing.actions import paying
+from services.billing.actions import paying, requesting
 from services.billing.rules import standing
-from services.billing.tables import (
-    Account,
-    BilledPackage,
-    DebitFact,
-    DebitState,
-    Instalment,
-    Invoice,
-    JournalEntry,
-    Method,
-    State,
-)
+from services.billing.tables.invoices import Instalment, Invoice, State
+from services.billing.tables.journal import Account, JournalEntry
+from services.billing.tables.packages import BilledPackage
+from services.billing.tables.payments import DebitFact, DebitState, Method
 from shared.clock import Day
 from shared.events.catalog import Form, Frequency
+from shared.events.directdebit import ReasonClass
 from shared.http import Body, Call, Page, Paging, Permitted
 from shared.money import Minor
 from shared.texts import Line
@@ -55,6 +49,8 @@ class InstalmentView(BaseModel):
     in_flight_minor: int
     state: State
     label: standing.Label
+    next_attempt_date: date | None
+    """From when it is debited again by itself, after a debit has failed."""
 
     @classmethod
     def of(cls, instalment: Instalment, today: date) -> Self:
@@ -67,6 +63,7 @@ class InstalmentView(BaseModel):
             in_flight_minor=stands.in_flight_minor,
             state=stands.state,
             label=standing.label([stands], today=today),
+            next_attempt_date=standing.next_attempt(instalment),
         )
 
 
@@ -82,7 +79,8 @@ class DebitFactView(BaseModel, from_attributes=True):
     in_flight_minor: int
     final: bool
     code: str | None
-    reason_class: str | None
+    reason_class: ReasonClass | None
+    next_attempt_date: date | None
     fact_date: date
 
 
@@ -173,7 +171,6 @@ class Billing(BaseModel):
     frequency: Frequency | None
     term_weeks: int | None
     first_due_date: date
-    auto_pay: bool
     invoiced_minor: int
     open_minor: int
     in_flight_minor: int
@@ -182,21 +179,29 @@ class Billing(BaseModel):
 
 
 class PackageBilling(BaseModel):
-    """What billing tells of a package: nothing while a post-billed one is open (EZ-19)."""
+    """What billing tells of a package: nothing of what is owed while a post-billed one is open (EZ-19)."""
 
     package_id: UUID
+    auto_pay: bool
     billing: Billing | None
 
     @classmethod
     def of(cls, package: BilledPackage, invoices: Sequence[Invoice], closed: bool, today: date) -> Self:
         if package.post_bill and not closed:
-            return cls(package_id=package.package_id, billing=None)
+            return cls(package_id=package.package_id, auto_pay=package.auto_pay, billing=None)
         owed = sum(standing.owed(part) for invoice in invoices for part in invoice.instalments)
         derived = _standing(invoices, today) | {"invoiced_minor": owed}
         if not invoices:
             derived["label"] = None
         terms = {name: getattr(package, name) for name in Billing.model_fields if name not in derived}
-        return cls(package_id=package.package_id, billing=Billing(**terms | derived))
+        billing = Billing(**terms | derived)
+        return cls(package_id=package.package_id, auto_pay=package.auto_pay, billing=billing)
+
+
+class AutoPay(Body):
+    """Whether what falls due of a package is collected by debit."""
+
+    auto_pay: bool
 
 
 class PostingView(BaseModel, from_attributes=True):
@@ -259,6 +264,14 @@ async def show_package(package_id: UUID, call: TabOrClient) -> PackageBilling:
     async with call.transaction() as db:
         package, invoices, closed = await actions.find_package(db, package_id, caller=call.caller)
         return PackageBilling.of(package, invoices, closed, db.today)
+
+
+@router.put("/packages/{package_id}/auto-pay")
+async def switch_auto_pay(package_id: UUID, setting: AutoPay, call: Cashier) -> PackageBilling:
+    """Collect what is due of a package by debit, or no more; what was sent already goes on (EZ-11, R-40)."""
+    async with call.transaction() as db:
+        await requesting.switch_auto_pay(db, package_id, auto_pay=setting.auto_pay)
+    return await show_package(package_id, call)
 
 
 @router.get("/journal")

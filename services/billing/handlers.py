@@ -3,7 +3,14 @@
 from services.billing.actions import daily, invoicing, paying
 from shared.database import Db
 from shared.events.catalog import BusinessDayStarted
-from shared.events.directdebit import DebitDeclined, DebitEvent, DebitSettled, DebitSubmitted
+from shared.events.directdebit import (
+    DebitClaimed,
+    DebitDeclined,
+    DebitEvent,
+    DebitReturned,
+    DebitSettled,
+    DebitSubmitted,
+)
 from shared.events.packages import PackageClosed, PackageSold
 from shared.inbox import Handlers
 
@@ -25,6 +32,6 @@ async def bill_closure(db: Db, event: PackageClosed) -> None:
     await invoicing.bill_closure(db, event)
 
 
-@handles(DebitSubmitted, DebitSettled, DebitDeclined)
+@handles(DebitSubmitted, DebitSettled, DebitDeclined, DebitReturned, DebitClaimed)
 async def take_debit(db: Db, event: DebitEvent) -> None:
     await paying.take_debit(db, event)

@@ -72,6 +72,12 @@ INVARIANTS = {
     "more is in flight than was asked for": (
         f"select instalment_id from {SUMS} s where in_flight > amount_minor"  # noqa: S608
     ),
+    "what is to be collected by debit is not what is due, or what auto-pay says": (
+        "select instalment_id from instalments join invoices using (invoice_id)"
+        " join billed_packages using (package_id) where state in ('due', 'void', 'waived')"
+        " and target_minor <> (state = 'due' and auto_pay)::int * (amount_minor - paid_minor)"
+        " or state = 'due' and auto_pay and collection_version = 0"
+    ),
     "what was paid by hand is not the sum of its parts": (
         "select instalment_id from instalments i left join payment_parts p using (instalment_id)"
         " group by i.instalment_id having i.paid_minor <> coalesce(sum(p.amount_minor), 0)"

@@ -1,7 +1,7 @@
 """Billing, put together."""
 
 from services.billing import api, handlers, invariants, workers
-from services.billing.tables import Base
+from services.billing.tables.packages import Base
 from shared.service import Service
 
 service = Service(

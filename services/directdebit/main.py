@@ -1,7 +1,7 @@
 """Directdebit, put together."""
 
 from services.directdebit import api, handlers, invariants, workers
-from services.directdebit.tables.base import Base
+from services.directdebit.tables import Base
 from shared.service import Service
 
 service = Service(

@@ -1,6 +1,5 @@
 """What directdebit does when a day's run, a debit, a mandate, a question or a fact of the provider is due."""
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,8 +14,6 @@ from shared.work import Task, Workers
 works = Workers()
 KEY_HOLDS = timedelta(hours=24)
 """For so long the provider surely remembers a key. After that a debit is sent again only if a look-up finds none."""
-LOOKS, PAUSE_SECONDS = 50, 0.1
-"""So often a run looks whether all is here that its day announced, before it lets other work go first."""
 
 
 class StillUnknown(Exception):
@@ -38,17 +35,14 @@ async def _bank(db: Db, task: Task) -> Bank:
 @works("run")
 async def run(database: Database, task: Task) -> None:
     """Debit what is due by a billed day, once all that the day announced is here; killed anywhere, each thing once."""
-    run_id, looks = new_id(), 0
-    while looks < LOOKS:
+    run_id = new_id()
+    state = "more"
+    while state == "more":
         async with database.transaction(_by_itself(task)) as db:
             state = await running.run_day(db, run_id)
         failpoints.hit("run.committed")
-        if state == "done":
-            return
-        if state == "waits":
-            looks += 1
-            await asyncio.sleep(PAUSE_SECONDS)
-    raise StillComing
+    if state == "waits":
+        raise StillComing
 
 
 @works("submit")

@@ -1,15 +1,17 @@
-"""Notify's verbs: write a message once, hand it over."""
+"""Notify's verbs: write a message once, hand it over; keep the texts that a business puts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.notify.channels import Outgoing
-from services.notify.rules import Letter
-from services.notify.tables import BUSINESS, Client, Failed, Message, Sent
+from services.notify.rules.kinds import KINDS, KindName, fact_of
+from services.notify.rules.letters import Fields
+from services.notify.rules.templates import Letter, Template, accept, write
+from services.notify.tables import BUSINESS, Client, Failed, Message, MessageTemplate, Sent
 from shared.database import Db
 from shared.errors import Later
 from shared.ids import new_id
@@ -46,25 +48,39 @@ async def addressee(db: Db, client_id: UUID) -> Client:
 
 
 async def tell(
-    db: Db, key: str, client_id: UUID, write: Callable[[Client, Sender], Letter], *, unless: str | None = None
+    db: Db,
+    kind: KindName,
+    about: object,
+    client_id: UUID,
+    fields: Callable[[Client, Sender], Fields],
+    *,
+    unless: KindName | None = None,
 ) -> None:
-    """Write to a client about a fact, once. Where they have been told `unless`, this comes too late and is skipped."""
+    """Write to a client about a fact, once; where they know `unless` about it, this comes too late and is skipped."""
     client, by = await addressee(db, client_id), await sender(db)
-    overtaken = unless is not None and await _told(db, unless)
+    overtaken = unless is not None and await _told(db, _key(unless, about))
     await _keep(
         db,
-        key,
+        _key(kind, about),
         str(client_id),
         client.email,
-        write(client, by),
+        write(await template_in_use(db, kind), fields(client, by)),
         skipped="overtaken by later news" if overtaken else None,
     )
 
 
-async def tell_staff(db: Db, key: str, client_id: UUID, write: Callable[[Client, Sender], Letter]) -> None:
+async def tell_staff(
+    db: Db, kind: KindName, about: object, client_id: UUID, fields: Callable[[Client, Sender], Fields]
+) -> None:
     """Write to the business about a fact that concerns a client, once."""
     client, by = await addressee(db, client_id), await sender(db)
-    await _keep(db, key, BUSINESS, by.email, write(client, by))
+    letter = write(await template_in_use(db, kind), fields(client, by))
+    await _keep(db, _key(kind, about), BUSINESS, by.email, letter)
+
+
+def _key(kind: KindName, about: object) -> str:
+    """A fact by its business ids, so that a doubled event tells nothing twice."""
+    return f"{fact_of(kind)}:{about}"
 
 
 async def _told(db: Db, key: str) -> bool:
@@ -115,3 +131,29 @@ async def conclude(db: Db, message_id: UUID, outcome: Sent | Failed) -> None:
     message = await db.get_one(Message, message_id, with_for_update=True)
     if message.state == "queued":
         message.apply(outcome)
+
+
+async def own_templates(db: Db) -> dict[str, Template]:
+    """The texts that the business has put, by their kind."""
+    rows = await db.execute(select(MessageTemplate.kind, MessageTemplate.subject, MessageTemplate.body))
+    return {row.kind: Template(row.subject, row.body) for row in rows}
+
+
+async def template_in_use(db: Db, kind: KindName) -> Template:
+    """The text of a kind of message: the business's own, or ours."""
+    own = select(MessageTemplate.subject, MessageTemplate.body).filter_by(kind=kind)
+    row = (await db.execute(own)).first()
+    return Template(row.subject, row.body) if row else KINDS[kind].default
+
+
+async def put_template(db: Db, kind: KindName, template: Template) -> None:
+    """Put the business's own text for what is written from now on; messages that are written stay as they are."""
+    accepted = accept(template, KINDS[kind].fields)
+    text = {"subject": accepted.subject, "body": accepted.body}
+    new = insert(MessageTemplate).values(business_id=db.context.business_id, kind=kind, **text)
+    await db.execute(new.on_conflict_do_update(index_elements=["business_id", "kind"], set_=text))
+
+
+async def drop_template(db: Db, kind: KindName) -> None:
+    """Go back to our text; where the business has none of its own, nothing changes."""
+    await db.execute(delete(MessageTemplate).where(MessageTemplate.kind == kind))

@@ -1,4 +1,4 @@
-"""The rows notify owns: messages, and copies of whom they may go to."""
+"""The rows notify owns: messages, the texts that businesses put for them, and copies of whom they may go to."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,6 +44,23 @@ class Client(BusinessRow, Base):
     sequence: Mapped[int]
     name: Mapped[str]
     email: Mapped[str | None]
+
+
+class MessageTemplate(BusinessRow, Base):
+    """The text that a business has put for one kind of message; where there is no row, ours is in use."""
+
+    __tablename__ = "templates"
+    __table_args__ = (
+        CheckConstraint(
+            "length(subject) between 1 and 200 and subject !~ '[\\n\\r]'", name="has_a_subject_of_one_line"
+        ),
+        CheckConstraint("length(body) between 1 and 5000", name="has_a_body"),
+    )
+
+    business_id: Mapped[UUID] = mapped_column(primary_key=True, index=False)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str]
+    body: Mapped[str]
 
 
 class Message(BusinessRow, Base):

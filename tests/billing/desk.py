@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from shared.events import Event
 from shared.events.billing import DayBilled, InvoiceIssued
-from shared.events.catalog import BusinessDayStarted, Tier
-from shared.events.directdebit import DebitDeclined, DebitEvent, DebitItem
+from shared.events.catalog import BusinessChanged, BusinessDayStarted, Tier
+from shared.events.directdebit import DebitClaimed, DebitDeclined, DebitEvent, DebitItem, DebitReturned
 from shared.events.packages import PackageClosed, PackageSold, UsedSession
 from shared.ids import new_id
 from tests.harness.room import Room
@@ -19,6 +19,14 @@ from tests.harness.terms import FIRST_DUE, SALE, sold
 
 NOW = datetime(2022, 9, 13, 0, 0, tzinfo=UTC)
 FORTNIGHTLY: dict[str, Any] = {"form": "recurring", "frequency": "fortnightly", "price_minor": 30000, "term_weeks": 0}
+PARTS: dict[str, Any] = {
+    "form": "instalments",
+    "price_minor": 110000,
+    "instalment_count": 5,
+    "frequency": "fortnightly",
+}
+"""V-02."""
+SOFT = {"code": "6", "reason_class": "soft"}
 TIERS = [Tier(at_least=1, rate_minor=6000), Tier(at_least=5, rate_minor=5500)]
 
 
@@ -60,6 +68,20 @@ class Studio:
             while not any(day.business_date == on for day in await self.told(DayBilled)):  # noqa: ASYNC110 — a worker
                 await asyncio.sleep(0.02)
 
+    async def clock(self, on: date) -> None:
+        """It is so late at the business."""
+        now = datetime.combine(on, time(), UTC)
+        profile = {"name": "Harbour Studio", "zone": "Australia/Sydney", "currency": "AUD", "email": "a@b.example"}
+        fact = BusinessChanged(business_id=self.business_id, sequence=on.toordinal(), test_now=now, **profile)
+        await self.hear(fact, on=on)
+
+    async def switch(self, package_id: UUID, auto_pay: bool) -> Any:
+        """Somebody switches auto-pay of a package."""
+        async with self.billing.http(self.billing.issuer.staff(self.business_id)) as http:
+            answer = await http.put(f"packages/{package_id}/auto-pay", json={"auto_pay": auto_pay})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     async def pay(self, invoice_id: UUID, amount_minor: int, status: int = 201, **details: Any) -> Any:
         """Somebody pays at the desk."""
         body = {"amount_minor": amount_minor, "method": "cash"} | details
@@ -82,6 +104,7 @@ def debit(
     attempt_no: int = 1,
     final: bool = False,
     currency: str = "AUD",
+    next_attempt: date | None = None,
 ) -> DebitEvent:
     """What directdebit tells of a debit, the same for each of its items."""
     items = [
@@ -91,10 +114,12 @@ def debit(
             collected_minor=collected,
             in_flight_minor=in_flight,
             final=final,
+            next_attempt_date=next_attempt,
         )
         for each in instalments
     ]
-    why = {"code": "6", "reason_class": "soft"} if kind is DebitDeclined else {}
+    whys = {DebitDeclined: SOFT, DebitReturned: SOFT, DebitClaimed: {"code": "disputed"}}
+    why = whys.get(kind, {})
     return kind.model_validate(
         {"debit_id": debit_id, "sequence": sequence, "currency": currency, "items": [dict(i) for i in items], **why}
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from services.billing.rules import invoicing
-from services.billing.tables import BilledPackage
+from services.billing.tables.packages import BilledPackage
 from shared.events.billing import CollectionRequested, InvoiceIssued, PeriodOpened
 from shared.events.packages import PackageSold
 from shared.ids import new_id

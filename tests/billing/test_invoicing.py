@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.billing.rules import invoicing
-from services.billing.tables import BilledPackage, Instalment, PackageEnded
+from services.billing.tables.invoices import Instalment
+from services.billing.tables.packages import BilledPackage, PackageEnded
 from shared.events.catalog import Tier
 from shared.events.packages import PackageClosed, UsedSession
 from shared.ids import new_id
@@ -227,9 +228,14 @@ def part(**changes: Any) -> Instalment:
         ({}, False, None),
         ({"state": "scheduled"}, True, None),
         ({"paid_minor": 100}, True, (1, 200)),
-        ({"collection_version": 1, "paid_minor": 100}, False, (2, 200)),
-        ({"collection_version": 1, "paid_minor": 300, "state": "paid"}, False, (2, 0)),
-        ({"collection_version": 2, "state": "void"}, True, (3, 0)),
+        ({"collection_version": 1, "target_minor": 300}, True, None),
+        ({"collection_version": 1, "target_minor": 300, "paid_minor": 100}, True, (2, 200)),
+        ({"collection_version": 1, "target_minor": 300, "paid_minor": 300, "state": "paid"}, True, (2, 0)),
+        ({"collection_version": 2, "target_minor": 300, "state": "void"}, True, (3, 0)),
+        ({"collection_version": 1, "target_minor": 300}, False, (2, 0)),
+        ({"collection_version": 2, "target_minor": 0}, False, None),
+        ({"collection_version": 2, "target_minor": 0, "paid_minor": 100}, False, None),
+        ({"collection_version": 2, "target_minor": 0}, True, (3, 300)),
     ],
 )
 def test_what_is_due_is_asked_for_and_again_when_it_changes(

@@ -79,6 +79,9 @@ DAMAGE = {
     ],
     "an instalment is paid and open, or covered and not paid": ["update instalments set state = 'due'"],
     "more is in flight than was asked for": ["update debit_facts set in_flight_minor = 10 ^ 6"],
+    "what is to be collected by debit is not what is due, or what auto-pay says": [
+        "update instalments set target_minor = target_minor - 1 where state = 'due'"
+    ],
     "what was paid by hand is not the sum of its parts": [
         "update instalments set paid_minor = paid_minor - 1 where paid_minor > 0"
     ],

@@ -7,10 +7,9 @@ import pytest
 from shared.events.billing import CollectionRequested
 from shared.events.directdebit import DebitSettled, DebitSubmitted
 from shared.ids import new_id
-from tests.billing.desk import FORTNIGHTLY, Studio, debit
+from tests.billing.desk import FORTNIGHTLY, PARTS, Studio, debit
 
 pytestmark = pytest.mark.servers
-PARTS = {"form": "instalments", "price_minor": 110000, "instalment_count": 5, "frequency": "fortnightly"}
 
 
 async def test_cash_pays_the_earliest_parts_and_less_is_collected(studio: Studio) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.billing.rules import standing
-from services.billing.tables import DebitFact, Instalment, Invoice, PaidByHand, Standing
-from shared.events.directdebit import DebitDeclined
+from services.billing.tables.invoices import Instalment, PaidByHand, Standing
+from services.billing.tables.payments import DebitFact
 from shared.ids import new_id
 from tests.harness.terms import FIRST_DUE
 
@@ -37,7 +37,7 @@ def arrivals(draw: st.DrawFn) -> tuple[list[DebitFact], list[DebitFact]]:
         fact(
             debit,
             sequence,
-            draw(st.sampled_from(["submitted", "settled", "declined"])),
+            draw(st.sampled_from(["submitted", "settled", "declined", "returned", "claimed"])),
             collected_minor=draw(amounts),
             in_flight_minor=draw(amounts),
             final=draw(st.booleans()),
@@ -78,7 +78,7 @@ def test_a_settled_debit_pays_and_its_loss_makes_due_again() -> None:
     settled = fact(1, 2, "settled", collected_minor=OWED)
     owed = instalment(fact(1, 1, in_flight_minor=OWED), settled)
     assert standing.stand(owed) == Standing("paid", FIRST_DUE, 0, 0, OWED)
-    lost = fact(1, 3, "declined")
+    lost = fact(1, 3, "returned")
     owed.debit_facts.append(lost)
     assert standing.moves((OWED, OWED), (OWED, standing.brought(owed))) == {"receivable": OWED, "cash": -OWED}
     assert standing.stand(owed) == Standing("due", FIRST_DUE, OWED, 0, 0)
@@ -87,32 +87,6 @@ def test_a_settled_debit_pays_and_its_loss_makes_due_again() -> None:
 def test_a_void_instalment_stays_void_whatever_a_debit_brings() -> None:
     stands = standing.stand(instalment(fact(1, 1, "settled", collected_minor=OWED), state="void"))
     assert (stands.state, stands.open_minor) == ("void", 0)
-
-
-@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
-def test_a_decline_is_told_once_whether_or_not_the_submission_came_first(order: list[int]) -> None:
-    invoice = Invoice(invoice_id=new_id(), number=7, client_id=new_id(), payer_id=new_id())
-    debit_id = new_id()
-    told = [fact(1, 1, in_flight_minor=OWED), fact(1, 2, "declined"), fact(1, 4, "declined")]
-    declined = DebitDeclined(debit_id=debit_id, sequence=2, currency="AUD", items=[], code="6", reason_class="soft")
-    for each in told:
-        each.debit_id = debit_id
-    owed, failures = instalment(), []
-    for each in [*(told[position] for position in order), told[2]]:
-        owed.debit_facts.append(each)
-        if each.state == "declined":
-            failures.append(standing.fail(invoice, owed, each, declined))
-    (failed, silence) = failures
-    assert silence is None
-    assert failed
-    assert (failed.amount_minor, failed.invoice_number, failed.final) == (OWED, 7, True)
-
-
-def test_a_decline_that_was_made_good_before_it_was_heard_is_not_told() -> None:
-    late = fact(1, 2, "declined")
-    owed = instalment(fact(1, 3, "settled", collected_minor=OWED), late)
-    declined = DebitDeclined(debit_id=new_id(), sequence=2, currency="AUD", items=[], code="6", reason_class="soft")
-    assert standing.fail(Invoice(), owed, late, declined) is None
 
 
 # How it reads

@@ -1,91 +1,27 @@
-"""`./dev clock` lets the days of a business go by, and says what keeps one from ending."""
+"""`./dev clock` lets the days of a business go by, at its bank first, and says what keeps one from ending."""
 
 import asyncio
-import json
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-import asyncpg
 import httpx
 import pytest
-from typer.testing import CliRunner, Result
 
-from deploy.local.cli import commands
-from deploy.local.state import Addresses, current_business, noted, read_addresses
-from deploy.local.system import System, system
+from deploy.local.clock import advance
+from deploy.local.observer import Observer
+from deploy.local.state import Addresses, noted, read_addresses
 from shared.ids import new_id
-from tests.harness.studio import PROFILE
-
-FRIDAY = "2022-09-09T08:00:00+10:00"
-PLANT = (
-    "insert into inbox_failed (event_id, business_id, type, envelope, error, attempts, next_attempt_at)"
-    " values ($1, $2, 'catalog.business_changed.v1', '{}', 'Reject: planted', 1, now() + $3::interval)"
-)
-
-
-def clock(state: Path, *words: object) -> Result:
-    return CliRunner().invoke(commands(["clock"]), ["clock", *map(str, words), "--state", str(state)])
-
-
-@dataclass
-class Town:
-    """A running system, and the folder that it notes its addresses in."""
-
-    system: System
-    state: Path
-
-    def settle(self, **profile: Any) -> None:
-        """A new business, of which `./dev clock` speaks from now on."""
-        business_id = current_business(self.state, becomes=new_id())
-        self.ask("PUT", "business", PROFILE | profile)
-        assert self.ask("GET", "business")["business_id"] == str(business_id)
-
-    def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        token = self.system.issuer.staff(current_business(self.state))
-        url = f"{self.system.urls['catalog']}/catalog/v1/{path}"
-        answer = httpx.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"})
-        document: dict[str, Any] = answer.raise_for_status().json()
-        return document
-
-    @property
-    def now(self) -> datetime:
-        return datetime.fromisoformat(self.ask("GET", "business")["test_now"])
-
-    def sql(self, service: str, statement: str, *values: object) -> list[Any]:
-        async def run() -> list[Any]:
-            connection = await asyncpg.connect(self.system.database_urls[service])
-            try:
-                return list(await connection.fetch(statement, *values))
-            finally:
-                await connection.close()
-
-        return asyncio.run(run())
-
-    def days_told(self) -> list[str]:
-        """The dates of which catalog has said that they have started."""
-        told = "select envelope from event_log where type = 'catalog.business_day_started.v1' and business_id = $1"
-        rows = self.sql("catalog", f"{told} order by event_id", current_business(self.state))
-        return [json.loads(row["envelope"])["data"]["business_date"] for row in rows]
-
-    def plant(self, seconds: float | None) -> None:
-        """An event that notify cannot handle: to be tried again so much later, or parked."""
-        again = None if seconds is None else f"{seconds} seconds"
-        statement = PLANT.replace("$3::interval", f"interval '{again}'" if again else "null::interval")
-        self.sql("notify", statement, new_id(), current_business(self.state))
+from tests.deploy.practice_bank.town import FRIDAY, Town, clock, running_town
 
 
 @pytest.fixture(scope="session")
 def town(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    state = tmp_path_factory.mktemp("clock")
-    with (
-        system(state, postgres_url, None, prefix=f"clock_{new_id().hex[-8:]}") as made,
-        noted(state, Addresses(made.urls, made.database_urls, made.bank_url)),
-    ):
-        yield Town(made, state)
+    with running_town(tmp_path_factory.mktemp("clock"), postgres_url, "clock") as town:
+        yield town
 
 
 def on_servers(test: Any) -> Any:
@@ -117,6 +53,59 @@ def test_a_jump_to_a_date_is_one_step(town: Town) -> None:
     gone = clock(town.state, "advance", "2022-09-30", "--jump")
     assert (gone.exit_code, gone.stdout) == (0, "Friday 30 September 2022\n"), gone.output
     assert town.days_told() == ["2022-09-09", "2022-09-30"]
+
+
+@on_servers
+async def test_each_day_comes_at_the_bank_before_it_comes_at_the_business(town: Town) -> None:
+    await asyncio.to_thread(town.settle, test_now="2022-10-01T08:00:00+10:00")
+    await asyncio.to_thread(town.open_account, "2022-10-01T08:00:00+10:00")
+    seen: list[tuple[str, str | None]] = []
+
+    async def put(now: datetime) -> None:
+        seen.append((now.isoformat(), await asyncio.to_thread(lambda: town.bank_now)))
+
+    observer = Observer(town.system)
+    since = datetime(2022, 10, 1, 8, tzinfo=ZoneInfo("Australia/Sydney"))
+    try:
+        await advance(observer, town.business_id, put, since=since, until=date(2022, 10, 3))
+        assert seen == [(each, each) for each in ("2022-10-02T08:00:00+11:00", "2022-10-03T08:00:00+11:00")]
+        seen.clear()
+        await advance(observer, town.business_id, put, since=since, until=date(2022, 11, 1), jump=True)
+        assert seen == [("2022-11-01T08:00:00+11:00", "2022-11-01T08:00:00+11:00")]
+    finally:
+        await observer.close()
+
+
+@on_servers
+def test_the_bank_is_left_alone_where_it_is_in_real_time_or_there_already(town: Town) -> None:
+    town.settle(test_now=FRIDAY)
+    town.open_account()
+    assert clock(town.state, "advance", 1).exit_code == 0
+    assert town.bank_now is None
+
+    town.settle(test_now=FRIDAY)
+    town.open_account("2022-09-12T09:00:00+10:00")
+    assert clock(town.state, "advance", 2).exit_code == 0
+    assert town.bank_now == "2022-09-12T09:00:00+10:00"
+    assert clock(town.state, "advance", 2).exit_code == 0
+    assert town.bank_now == "2022-09-13T08:00:00+10:00"
+
+
+@on_servers
+def test_callbacks_to_another_business_are_none_of_ours(town: Town) -> None:
+    town.settle(test_now=FRIDAY)
+    town.open_account(FRIDAY)
+    stranger = {"name": "Stranger", "callback_url": "http://127.0.0.1:9/", "callback_secret": "a secret of a stranger"}
+    opened = httpx.post(f"{town.system.bank_url}/practice/creditors", json=stranger | {"now": FRIDAY})
+    payer = {"account_holder_name": "Bo", "account_number": "12345", "branch_code": "062-000", "currency": "AUD"}
+    headers = {"Authorization": f"Bearer {opened.json()['creditors']['access_token']}"}
+    with httpx.Client(base_url=town.system.bank_url, headers=headers) as http:
+        mandate = http.post("/practice/mandates", json={"mandates": payer}).json()["mandates"]["id"]
+        payment = {"amount": 1, "currency": "AUD", "charge_date": "2022-09-09", "links": {"mandate": mandate}}
+        http.post("/payments", json={"payments": payment}).raise_for_status()
+        unsent = {"state": "unsent", "creditor": opened.json()["creditors"]["id"]}
+        assert http.get("/practice/callbacks", params=unsent).json()["meta"]["count"] == 1, "nobody answers there"
+    assert clock(town.state, "advance", 1, "--seconds", 10).exit_code == 0
 
 
 @on_servers

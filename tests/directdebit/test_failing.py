@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -157,7 +158,8 @@ def event_of(desk: Desk, debit: dict[str, Any], like: str, **changes: Any) -> di
     """An event like one that the bank has told of a debit, a little later and otherwise as given."""
     bodies = [json.loads(body)["events"][0] for body in desk.provider.callbacks(debit["provider_ref"])]
     (event,) = (event for event in bodies if event["action"] == like)
-    return event | {"id": f"EV{new_id()}", "created_at": "2022-09-27T23:00:00.000000Z"} | changes
+    own: dict[str, Any] = {"id": f"EV{new_id()}", "created_at": "2022-09-27T23:00:00.000000Z"}
+    return {**event, **own, **changes}
 
 
 def callback(*events: dict[str, Any]) -> bytes:
@@ -258,6 +260,10 @@ async def test_case_21_a_test_callback_is_answered_and_parked(desk: Desk) -> Non
         assert list(await db.scalars(text("select state from provider_facts"))) == ["parked"]
 
 
+def ended(state: str, debit: dict[str, Any]) -> bool:
+    return bool(debit["state"] == state)
+
+
 async def test_case_24_three_lives_told_in_every_order_end_alike(desk: Desk) -> None:
     """One is taken back, one declined, one collected; the bank's own callbacks, in all orders, any of them twice."""
     await desk.record(desk.provider.mandate())
@@ -283,6 +289,6 @@ async def test_case_24_three_lives_told_in_every_order_end_alike(desk: Desk) -> 
     for body in shuffled:
         await desk.call_back(body)
     for end, wish in wishes.items():
-        await desk.until(wish, lambda debit, end=end: debit["state"] == end)
+        await desk.until(wish, partial(ended, end))
     last = {end: (await desk.facts(debit))[-1].items[0].collected_minor for end, debit in debits.items()}
     assert last == {"returned_by_bank": 0, "declined": 0, "settled": 30000}

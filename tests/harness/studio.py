@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from deploy.local.observer import Observer
-from deploy.local.system import System, bank_account
+from deploy.local.system import System, bank_account, move_bank
 from shared.ids import new_id
 from tests.harness.gateway import Gateway
 
@@ -33,10 +33,10 @@ class Studio:
     async def open(self, on: date = FRIDAY) -> None:
         """Set up shop in the morning of a day."""
         self.owner = self.gateway(self.system.issuer.staff(self.business_id))
-        test_now = datetime.combine(on, time(8), ZONE).isoformat()
-        await self.owner.make("PUT", "/catalog/v1/business", PROFILE | {"test_now": test_now})
+        now = datetime.combine(on, time(8), ZONE)
+        await self.owner.make("PUT", "/catalog/v1/business", PROFILE | {"test_now": now.isoformat()})
         await self.quiet()
-        self.account = await bank_account(self.system, self.business_id, "Harbour Studio")
+        self.account = await bank_account(self.system, self.business_id, "Harbour Studio", now)
         await self.owner.make("PUT", "/directdebit/v1/provider", self.account)
         self.kim = await self._new("staff", name="Kim", practitioner=True, seller=True)
         self.training = await self._new("services", name="Personal training", minutes=60)
@@ -73,10 +73,22 @@ class Studio:
         return await self._new("templates", **(usual | terms))
 
     async def clock(self, on: date, at: time = time(8)) -> None:
-        """It is now this date and time at the business."""
+        """It is now this date and time, at the bank first and then at the business."""
         now = datetime.combine(on, at, ZONE)
+        await move_bank(self.observer.bank, self.business_id, now)
+        await self.quiet()
         await self.owner.make("PUT", "/catalog/v1/business/clock", {"now": now.isoformat()})
         await self.quiet()
+
+    def at(self, hour: int) -> time:
+        return time(hour)
+
+    async def live(self, until: date) -> None:
+        """Let days go by, one after the other."""
+        profile = await self.owner.make("GET", "/catalog/v1/business")
+        today = datetime.fromisoformat(profile["test_now"]).astimezone(ZONE).date()
+        for count in range((until - today).days):
+            await self.clock(today + days(count + 1))
 
     # Packages
 
@@ -148,6 +160,13 @@ class Studio:
         body = {"amount_minor": amount_minor, "method": method}
         return await self.owner.make("POST", f"/billing/v1/invoices/{invoice_id}/payments", body)
 
+    async def process_billing(self) -> str:
+        """Somebody presses Process Billing, and confirms the list; the run's id."""
+        await self.quiet()
+        run_id: str = (await self.owner.make("POST", "/directdebit/v1/runs"))["run_id"]
+        await self.owner.make("POST", f"/directdebit/v1/runs/{run_id}/confirm")
+        return run_id
+
     async def mandate(self, payments: str, client_id: str | None = None, cause: str | None = None) -> str:
         """The client signs at the bank's own page; the bank settles, declines, or waits for a word on each payment."""
         async with httpx.AsyncClient(base_url=self.system.bank_url) as bank:
@@ -158,10 +177,9 @@ class Studio:
                 "currency": "AUD",
             }
             headers = {"Authorization": f"Bearer {self.account['access_token']}"}
-            answer = await bank.post("/mandates", json={"mandates": account}, headers=headers)
+            answer = await bank.post("/practice/mandates", json={"mandates": account}, headers=headers)
             provider_mandate: str = answer.raise_for_status().json()["mandates"]["id"]
-            behaviour = {"payments": payments} | ({"cause": cause} if cause else {})
-            await bank.post(f"/practice/mandates/{provider_mandate}/behaviour", json=behaviour)
+        await self.behave(provider_mandate, payments, cause)
         body = {
             "payer_id": client_id or self.ana,
             "provider_mandate": provider_mandate,
@@ -169,6 +187,12 @@ class Studio:
         }
         await self.owner.make("POST", "/directdebit/v1/mandates", body)
         return provider_mandate
+
+    async def behave(self, provider_mandate: str, payments: str, cause: str | None = None) -> None:
+        """From now on the bank treats the payments of a mandate so."""
+        behaviour = {"payments": payments} | ({"cause": cause} if cause else {})
+        path = f"/practice/mandates/{provider_mandate}/behaviour"
+        (await self.observer.bank.post(path, json=behaviour)).raise_for_status()
 
     async def payments(self, provider_mandate: str) -> list[dict[str, Any]]:
         """The bank's own log of what it was asked to take on a mandate, oldest first."""

@@ -8,14 +8,15 @@ from sqlalchemy import text
 
 from services.notify.channels import Outgoing, Undeliverable
 from services.notify.channels.email import Email
+from services.notify.rules.kinds import KINDS, KindName
 from shared import failpoints
 from shared.events import Event
-from shared.events.billing import CollectionFailed, InvoiceIssued
+from shared.events.billing import CollectionFailed, InstalmentOverdue, InvoiceIssued
 from shared.events.booking import BookingCancelled, BookingConfirmed
 from shared.ids import new_id
 from tests.harness.terms import sold
 from tests.notify.conftest import Post
-from tests.notify.letters import cancelled, confirmed, failed, invoiced
+from tests.notify.letters import cancelled, confirmed, failed, invoiced, overdue
 
 pytestmark = pytest.mark.servers
 
@@ -27,6 +28,7 @@ def news(post: Post) -> list[Event]:
         BookingCancelled.model_validate(cancelled(post.client_id)),
         InvoiceIssued.model_validate(invoiced(post.client_id)),
         CollectionFailed.model_validate(failed(post.client_id)),
+        InstalmentOverdue.model_validate(overdue(post.client_id)),
     ]
 
 
@@ -34,15 +36,16 @@ async def test_each_kind_of_news_is_one_mail(post: Post) -> None:
     events = news(post)
     await asyncio.gather(*(post.hear(*events) for _ in range(4)))
     messages = await post.settled()
-    assert [message["state"] for message in messages] == ["sent"] * 6
+    assert [message["state"] for message in messages] == ["sent"] * 7
     assert {mail.subject for mail in post.mail()} == {
         "Your package: 10 sessions",
         "Booked: Thursday 15 September 2022 at 10:00",
         "Cancelled: Thursday 15 September 2022",
         "Invoice 7: AUD 1,100.00",
         "Invoice 7: payment declined",
+        "Invoice 7: AUD 220.00 is overdue",
     }
-    assert len({mail.message_id for mail in post.mail()}) == len(post.mail()) == 5
+    assert len({mail.message_id for mail in post.mail()}) == len(post.mail()) == 6
     (staff,) = (message for message in messages if message["recipient"] == "business")
     assert (staff["address"], staff["subject"]) == ("desk@studio.example", "Debit declined: Ana, invoice 7")
 
@@ -74,7 +77,7 @@ async def test_without_an_address_a_message_is_skipped_visibly(post: Post) -> No
     await post.hear(*news(post))
     messages = await post.settled()
     skipped = [message for message in messages if message["recipient"] == str(post.client_id)]
-    assert [(message["state"], message["reason"]) for message in skipped] == [("skipped", "no e-mail address")] * 5
+    assert [(message["state"], message["reason"]) for message in skipped] == [("skipped", "no e-mail address")] * 6
     assert post.mail() == []
 
 
@@ -84,6 +87,44 @@ async def test_a_confirmation_that_comes_after_the_cancellation_is_not_sent(post
     await post.hear(BookingConfirmed.model_validate(confirmed(post.client_id, booking_id=booking_id)))
     assert [message["state"] for message in await post.settled()] == ["sent", "skipped"]
     assert len(post.mail()) == 1
+
+
+async def test_a_claimed_debit_is_told_to_staff_only(post: Post) -> None:
+    claimed = CollectionFailed.model_validate(failed(post.client_id, what="claimed", reason_class="hard"))
+    await asyncio.gather(*(post.hear(claimed) for _ in range(3)))
+    (message,) = await post.settled()
+    assert (message["recipient"], message["subject"]) == ("business", "Debit claimed: Ana, invoice 7")
+    assert post.mail() == []
+
+
+async def test_a_debit_that_fails_again_is_told_once_and_another_debit_is_news(post: Post) -> None:
+    usual = failed(post.client_id)
+    again = usual | {"what": "returned", "attempt_no": 2}
+    another = again | {"debit_id": new_id()}
+    await post.hear(*(CollectionFailed.model_validate(event) for event in (usual, again, another)))
+    await post.settled()
+    subjects = sorted(mail.subject for mail in post.mail())
+    assert subjects == ["Invoice 7: payment declined", "Invoice 7: payment returned"]
+
+
+async def test_an_overdue_instalment_is_reminded_of_once_and_the_next_one_by_itself(post: Post) -> None:
+    usual = overdue(post.client_id)
+    other = usual | {"instalment_id": new_id(), "due_date": "2022-09-27"}
+    await post.hear(*(InstalmentOverdue.model_validate(event) for event in (usual, usual, other)))
+    written = {message["key"]: message["body"] for message in await post.settled()}
+    assert len(post.mail()) == len(written) == 2
+    assert "Tuesday 13 September 2022" in written[f"instalment_overdue:{usual['instalment_id']}"]
+    assert "Tuesday 27 September 2022" in written[f"instalment_overdue:{other['instalment_id']}"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_messages_are_listed_by_their_kind(post: Post, kind: KindName) -> None:
+    await post.hear(*news(post))
+    await post.settled()
+    (message,) = await post.messages(kind=kind)
+    told, staff = kind.removesuffix("_for_staff"), kind.endswith("_for_staff")
+    assert message["key"].partition(":")[0] == told
+    assert message["recipient"] == ("business" if staff else str(post.client_id))
 
 
 async def test_a_mail_handed_over_before_a_crash_comes_again_under_the_same_id(
@@ -129,12 +170,12 @@ async def test_a_client_reads_their_own_and_nobody_elses(post: Post) -> None:
     await post.hear(*news(post))
     await post.settled()
     other = new_id()
-    for client_id, count in ((post.client_id, 5), (other, 0)):
+    for client_id, count in ((post.client_id, 6), (other, 0)):
         async with post.room.http(post.room.issuer.client(post.business_id, client_id)) as http:
             listed = await http.get("messages", params={"client_id": str(post.client_id)})
         assert len(listed.json()["items"]) == count
     assert await post.messages(client_id=str(other)) == []
-    assert len(await post.messages(client_id=str(post.client_id), state="sent")) == 5
+    assert len(await post.messages(client_id=str(post.client_id), state="sent")) == 6
 
 
 @pytest.mark.parametrize(

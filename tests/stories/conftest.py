@@ -4,6 +4,8 @@ Each has a business of its own, and ends with every invariant.
 """
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -15,22 +17,45 @@ EMBEDDED = pytest.param("embedded", marks=pytest.mark.xdist_group("embedded"))
 RABBITMQ = pytest.param("rabbitmq", marks=[pytest.mark.broker, pytest.mark.xdist_group("rabbitmq")])
 
 
-@pytest.fixture(scope="session", params=[EMBEDDED, RABBITMQ])
-def running_system(
-    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[System]:
-    """The six services, the practice bank and the mail sink."""
+@contextmanager
+def _running(request: pytest.FixtureRequest, name: str, **options: Any) -> Iterator[System]:
     broker = request.param == "rabbitmq"
-    amqp_url = request.getfixturevalue("amqp_url") if broker else None
-    prefix = f"story_{request.param}_{new_id().hex[-8:]}"
-    state = tmp_path_factory.mktemp(request.param)
-    with system(state, postgres_url, amqp_url, groups=APART if broker else TOGETHER, prefix=prefix) as made:
+    prefix = f"{name}_{request.param}_{new_id().hex[-8:]}"
+    state = request.getfixturevalue("tmp_path_factory").mktemp(prefix)
+    with system(
+        state,
+        request.getfixturevalue("postgres_url"),
+        request.getfixturevalue("amqp_url") if broker else None,
+        groups=APART if broker else TOGETHER,
+        prefix=prefix,
+        **options,
+    ) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=[EMBEDDED, RABBITMQ])
+def running_system(request: pytest.FixtureRequest) -> Iterator[System]:
+    """The six services, the practice bank and the mail sink."""
+    with _running(request, "story") as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=[EMBEDDED, RABBITMQ])
+def unruly_system(request: pytest.FixtureRequest) -> Iterator[System]:
+    """The same, over a bus that brings every event twice and in a random order."""
+    with _running(request, "unruly", program="tests.harness.unruly") as made:
         yield made
 
 
 @pytest.fixture
 async def studio(running_system: System) -> AsyncIterator[Studio]:
     async with opened(running_system) as studio:
+        yield studio
+
+
+@pytest.fixture
+async def unruly_studio(unruly_system: System) -> AsyncIterator[Studio]:
+    async with opened(unruly_system) as studio:
         yield studio
 
 

@@ -10,11 +10,12 @@ from tests.stories.test_post_bill import post_bill
 
 
 async def used_and_closed(studio: Studio) -> str:
-    """A post-bill package with auto-pay: two sessions used, then closed; $120.00 is due."""
+    """A post-bill package with auto-pay: two sessions used, closed on a Sunday; $120.00 is due, and Monday comes."""
     package_id = await post_bill(studio, auto_pay=True)
     for day in (1, 2):
         await studio.use(package_id, FRIDAY + days(day))
     await studio.close_package(package_id)
+    await studio.clock(FRIDAY + days(3))
     return package_id
 
 
@@ -32,8 +33,9 @@ async def test_what_is_due_is_debited_once_and_then_paid(studio: Studio) -> None
 
 async def test_without_a_mandate_what_is_due_waits_and_goes_out_when_one_is_signed(studio: Studio) -> None:
     package_id = await used_and_closed(studio)
-    assert (await studio.invoices(package_id))[0]["label"] == "due"
+    assert (await studio.invoices(package_id))[0]["label"] == "overdue"
     mandate = await studio.mandate("settle")
+    await studio.process_billing()
     assert (await studio.invoices(package_id))[0]["label"] == "paid"
     assert len(await studio.payments(mandate)) == 1
 
@@ -53,7 +55,7 @@ async def test_a_decline_reopens_the_instalment_once_and_tells_client_and_staff_
         await asyncio.gather(*(bank.post(f"/practice/callbacks/{webhook}/resend") for webhook in of_this * 3))
 
     (invoice,) = await studio.invoices(package_id)
-    assert (invoice["label"], invoice["open_minor"], invoice["in_flight_minor"]) == ("due", 12000, 0)
+    assert (invoice["label"], invoice["open_minor"], invoice["in_flight_minor"]) == ("overdue", 12000, 0)
     for recipient in ("ana@clients.example", "desk@studio.example"):
         subjects = await studio.mails(recipient)
         assert len([subject for subject in subjects if "declined" in subject.lower()]) == 1, subjects

@@ -63,7 +63,7 @@ async def test_each_part_is_debited_when_it_falls_due(studio: Studio) -> None:
         await studio.clock(date.fromisoformat(due))
     assert [payment["amount"] for payment in await studio.payments(mandate)] == [22000, 22000]
     (invoice,) = await studio.invoices(package_id)
-    assert [part["label"] for part in invoice["instalments"]] == ["paid", "paid", *["scheduled"] * 3]
+    assert [part["label"] for part in invoice["instalments"]] == ["paid_final", "paid", *["scheduled"] * 3]
 
 
 async def test_v15_cents_that_do_not_divide_come_with_the_first_parts(studio: Studio) -> None:

@@ -72,6 +72,7 @@ async def test_all_sessions_are_used_with_nothing_paid(studio: Studio) -> None:
 async def test_everything_is_paid_with_nothing_used(studio: Studio) -> None:
     await studio.mandate("settle")
     package_id = await studio.sell(await studio.template(**PAID_IN_FULL), auto_pay=True)
+    await studio.process_billing()
     (invoice,) = await studio.invoices(package_id)
     assert (invoice["open_minor"], invoice["label"]) == (0, "paid")
     assert await studio.balance(package_id) == (10, 0, 0)

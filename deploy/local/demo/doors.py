@@ -1,6 +1,7 @@
 """The services' doors as a good client uses them: a few requests at a time, each safe to send again under its key."""
 
 import asyncio
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -97,9 +98,9 @@ class Doors:
                 return items
             cursor = f"&cursor={page['next_cursor']}"
 
-    async def open_account(self, name: str) -> None:
-        """The business opens an account at the bank, and connects it."""
-        self._account = await bank_account(self.system, self.business_id, name)
+    async def open_account(self, name: str, now: datetime) -> None:
+        """The business opens an account at the bank, on its own clock, and connects it."""
+        self._account = await bank_account(self.system, self.business_id, name, now)
         await self.make("PUT", "/directdebit/v1/provider", self._account)
 
     async def mandate(self, holder: str, currency: str, behaviour: dict[str, str]) -> dict[str, Any]:
@@ -112,7 +113,7 @@ class Doors:
         }
         bank = self.system.bank_url
         headers = {"Authorization": f"Bearer {self._account['access_token']}"}
-        answer = await self._sent("POST", f"{bank}/mandates", json={"mandates": account}, headers=headers)
+        answer = await self._sent("POST", f"{bank}/practice/mandates", json={"mandates": account}, headers=headers)
         mandate: dict[str, Any] = answer.raise_for_status().json()["mandates"]
         told = await self._sent("POST", f"{bank}/practice/mandates/{mandate['id']}/behaviour", json=behaviour)
         told.raise_for_status()

@@ -81,10 +81,10 @@ class Life:
 
     async def _open(self) -> None:
         profile = self.books.business.model_dump(exclude={"place"})
-        test_now = self.books.business.at(self._day, OPENS).isoformat()
-        await self.doors.make("PUT", "/catalog/v1/business", profile | {"test_now": test_now})
+        now = self.books.business.at(self._day, OPENS)
+        await self.doors.make("PUT", "/catalog/v1/business", profile | {"test_now": now.isoformat()})
         await self._quiet()
-        await self.doors.open_account(self.books.business.name)
+        await self.doors.open_account(self.books.business.name, now)
         await asyncio.gather(
             *(self._enter("staff", "staff_id", self.ids.staff, row) for row in self.books.staff),
             *(self._enter("services", "service_id", self.ids.services, row) for row in self.books.services),

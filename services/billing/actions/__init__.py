@@ -8,10 +8,13 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from services.billing.rules.invoicing import ask
 from services.billing.rules.standing import Entry, may_see
-from services.billing.tables import BilledPackage, Closure, Instalment, Invoice, JournalEntry, Posting
+from services.billing.tables.invoices import Instalment, Invoice
+from services.billing.tables.journal import JournalEntry, Posting
+from services.billing.tables.packages import BilledPackage, Closure
 from shared.auth import Caller
 from shared.database import Db
 from shared.errors import NotFound
+from shared.events.billing import InvoiceIssued
 from shared.ids import new_id
 from shared.outbox import publish
 
@@ -20,11 +23,17 @@ STANDING = selectinload(Invoice.instalments).selectinload(Instalment.debit_facts
 LOCKED = (
     select(Instalment)
     .order_by(Instalment.instalment_id)
-    .options(joinedload(Instalment.invoice), selectinload(Instalment.debit_facts))
+    .options(
+        joinedload(Instalment.invoice).selectinload(Invoice.package),
+        selectinload(Instalment.debit_facts),
+    )
     .with_for_update(of=Instalment)
     .execution_options(populate_existing=True)
 )
-"""Instalments with what tells how they stand, for this transaction alone."""
+"""Instalments with what tells how they stand, for this transaction alone.
+
+Debits and packages are read after the lock was got: whoever held it may have changed them.
+"""
 
 
 async def enter(db: Db, entries: Sequence[Entry]) -> None:
@@ -68,10 +77,9 @@ async def enter(db: Db, entries: Sequence[Entry]) -> None:
     )
 
 
-def ask_again(db: Db, instalment: Instalment, invoice: Invoice) -> None:
-    """Tell directdebit how much is to be collected now, where it has been asked to collect."""
-    asked = ask(instalment, auto_pay=False, payer_id=invoice.payer_id, currency=invoice.currency)
-    if asked:
+def request(db: Db, instalment: Instalment, bill: Invoice | InvoiceIssued, *, auto_pay: bool) -> None:
+    """Tell directdebit how much of an instalment is to be collected, where that is news."""
+    if asked := ask(instalment, auto_pay=auto_pay, payer_id=bill.payer_id, currency=bill.currency):
         instalment.apply(asked)
         publish(db, asked)
 

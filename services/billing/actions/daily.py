@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import text
 
 from services.billing.actions.falling_due import AT_ONCE, fall_due, open_periods
+from services.billing.actions.reminding import remind
 from shared import failpoints
 from shared.database import Db
 from shared.events.billing import DayBilled
@@ -53,7 +54,8 @@ async def billed_until(db: Db) -> date:
 async def bill_next(db: Db) -> bool:
     """Bill some of what is due on the oldest date that is not finished; return whether there is more to do.
 
-    The row is ours until the transaction ends, so two runs at once, and one that was thought dead, take turns.
+    The row is ours until the transaction ends, so two runs at once, and one that was thought dead, take turns. On the
+    newest date payers are reminded of what they owe; dates that are caught up remind nobody.
     """
     run = (await db.execute(OWN)).one_or_none()
     if run is None or run.last_done >= run.target:
@@ -65,7 +67,11 @@ async def bill_next(db: Db) -> bool:
         fell, asked = await fall_due(db, today, run_date=today)
         opened, asked_too = await open_periods(db, today, run_date=today)
         billed, requested = billed + fell + opened, requested + asked + asked_too
-        if not fell + opened:
+        if fell + opened:
+            continue
+        reminded = await remind(db, today, at_once=AT_ONCE) if today == run.target else 0
+        billed += reminded
+        if not reminded:
             await db.execute(FINISH, {"date": today})
             publish(db, _billed(db, run, today, requested))
             failpoints.hit("day.finished")

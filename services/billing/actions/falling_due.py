@@ -52,8 +52,10 @@ with due as materialized (
   select invoice_id, :business_id, 1, name, price_minor from issued
 ), instalment as (
   insert into instalments (instalment_id, business_id, invoice_id, position, due_date, amount_minor, paid_minor, state,
-    collection_version)
-  select instalment_id, :business_id, invoice_id, 1, next_due_date, price_minor, 0, 'due', auto_pay::int from issued
+    collection_version, target_minor)
+  select instalment_id, :business_id, invoice_id, 1, next_due_date, price_minor, 0, 'due', auto_pay::int,
+    auto_pay::int * price_minor
+  from issued
 ), entry as (
   insert into journal_entries (entry_id, business_id, invoice_id, entry_date)
   select entry_id, :business_id, invoice_id, next_due_date from issued
@@ -100,7 +102,8 @@ with due as materialized (
   order by i.due_date, i.instalment_id limit :at_once
   for update of i
 ), fell as (
-  update instalments i set state = 'due', collection_version = collection_version + due.auto_pay::int
+  update instalments i set state = 'due', collection_version = collection_version + due.auto_pay::int,
+    target_minor = due.auto_pay::int * due.target_minor
   from due where i.instalment_id = due.instalment_id
 ), fact as (
   insert into outbox (event_id, business_id, type, subject, envelope)

@@ -6,11 +6,12 @@ from uuid import UUID
 from sqlalchemy import insert, or_
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
-from services.billing.actions import LOCKED, ask_again, enter
+from services.billing.actions import LOCKED, enter, request
 from services.billing.actions.daily import billed_until
 from services.billing.actions.falling_due import open_periods
 from services.billing.rules import invoicing, standing
-from services.billing.tables import BilledPackage, Closure, Instalment, Invoice, InvoiceCounter, Line, PackageEnded
+from services.billing.tables.invoices import Instalment, Invoice, InvoiceCounter, Line
+from services.billing.tables.packages import BilledPackage, Closure, PackageEnded
 from shared.database import Db
 from shared.errors import Later
 from shared.events.billing import ClosureBilled, DatedAmount, InvoiceIssued
@@ -103,7 +104,7 @@ async def _take_back(db: Db, package: BilledPackage) -> None:
         invoice = instalment.invoice
         entries.append(standing.Entry(invoice.invoice_id, invoice.currency, moves, instalment.instalment_id))
         instalment.apply(standing.withdraw(instalment))
-        ask_again(db, instalment, invoice)
+        request(db, instalment, invoice, auto_pay=package.auto_pay)
     await enter(db, entries)
 
 
@@ -133,10 +134,7 @@ async def _issue(
     publish(db, issued)
     instalments = _instalments(db, issued, until)
     for instalment in instalments:
-        asked = invoicing.ask(instalment, auto_pay=package.auto_pay, payer_id=issued.payer_id, currency=issued.currency)
-        if asked:
-            instalment.apply(asked)
-            publish(db, asked)
+        request(db, instalment, issued, auto_pay=package.auto_pay)
     await _store(db, issued, instalments, period_index, closure_id)
     owed = standing.moves((0, 0), (issued.total_minor, 0))
     await enter(db, [standing.Entry(issued.invoice_id, issued.currency, owed)])
@@ -153,6 +151,7 @@ def _instalments(db: Db, issued: InvoiceIssued, until: date) -> list[Instalment]
             paid_minor=0,
             state=invoicing.first_state(part.due_date, billed_until=until),
             collection_version=0,
+            target_minor=0,
         )
         for position, part in enumerate(issued.instalments, start=1)
     ]

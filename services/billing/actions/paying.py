@@ -5,19 +5,30 @@ from uuid import UUID
 
 from sqlalchemy import insert
 
-from services.billing.actions import LOCKED, ask_again, enter, find
+from services.billing.actions import LOCKED, enter, find, request
 from services.billing.rules import standing
-from services.billing.tables import DebitFact, DebitState, Instalment, Method, PaidByHand, Payment, PaymentPart
+from services.billing.tables.invoices import Instalment, PaidByHand
+from services.billing.tables.payments import DebitFact, DebitState, Method, Payment, PaymentPart
 from shared.auth import Caller
 from shared.database import Db
 from shared.errors import Reject
-from shared.events.directdebit import DebitDeclined, DebitEvent, DebitItem, DebitSettled, DebitSubmitted
+from shared.events.directdebit import (
+    DebitClaimed,
+    DebitDeclined,
+    DebitEvent,
+    DebitItem,
+    DebitReturned,
+    DebitSettled,
+    DebitSubmitted,
+)
 from shared.outbox import publish
 
 STATES: dict[type[DebitEvent], DebitState] = {
     DebitSubmitted: "submitted",
     DebitSettled: "settled",
     DebitDeclined: "declined",
+    DebitReturned: "returned",
+    DebitClaimed: "claimed",
 }
 
 
@@ -53,20 +64,25 @@ async def take_debit(db: Db, event: DebitEvent) -> None:
             )
         )
         instalment.apply(standing.stand(instalment))
-        if isinstance(event, DebitDeclined) and (failed := standing.fail(invoice, instalment, fact, event)):
+        if failed := standing.fail(invoice, instalment, fact):
+            fact.apply(failed)
             publish(db, failed)
+        if instalment.state == "due":
+            # owed again, maybe, and auto-pay was switched in the meantime
+            request(db, instalment, invoice, auto_pay=invoice.package.auto_pay)
     await enter(db, entries)
 
 
 def _debit_fact(db: Db, event: DebitEvent, item: DebitItem) -> DebitFact:
-    declined = event if isinstance(event, DebitDeclined) else None
+    failed = event if isinstance(event, DebitDeclined | DebitReturned | DebitClaimed) else None
     return DebitFact(
         business_id=db.context.business_id,
         debit_id=event.debit_id,
         sequence=event.sequence,
         state=STATES[type(event)],
-        code=declined and declined.code,
-        reason_class=declined and declined.reason_class,
+        code=failed and failed.code,
+        reason_class=None if failed is None or isinstance(failed, DebitClaimed) else failed.reason_class,
+        told=False,
         fact_date=db.today,
         **dict(item),
     )
@@ -103,5 +119,5 @@ async def record_payment(
                 standing.Entry(invoice_id, invoice.currency, moves, instalment.instalment_id, payment_id=payment_id)
             )
             instalment.apply(standing.stand(instalment))
-            ask_again(db, instalment, invoice)
+            request(db, instalment, instalment.invoice, auto_pay=instalment.invoice.package.auto_pay)
     await enter(db, entries)

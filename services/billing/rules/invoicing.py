@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from services.billing.tables import OWES_NOTHING, BilledPackage, Instalment, State
+from services.billing.tables.invoices import OWES_NOTHING, Instalment, State
+from services.billing.tables.packages import AutoPaySwitched, BilledPackage
 from shared.errors import Conflict
 from shared.events.billing import CollectionRequested, InvoiceLine, PeriodOpened
 from shared.events.catalog import Terms, Tier
@@ -148,17 +149,29 @@ def first_state(due: date, *, billed_until: date) -> State:
     return "due" if due <= billed_until else "scheduled"
 
 
+def switch_auto_pay(_: BilledPackage, *, auto_pay: bool) -> AutoPaySwitched:
+    """Auto-pay of a package may be switched on or off at any time; what has been sent goes on (EZ-11, R-40)."""
+    return AutoPaySwitched(auto_pay)
+
+
 def ask(instalment: Instalment, *, auto_pay: bool, payer_id: UUID, currency: str) -> CollectionRequested | None:
     """What is to be collected of an instalment that fell due: its amount, less what was settled otherwise (EZ-11).
 
-    Asked for where the package pays by itself, and again, under the next version, when that amount has changed.
+    Nothing where the package does not pay by itself. Asked for first when it is due, and again, under the next
+    version, when that target has changed; what debits bring or lose never changes it (R-40).
     """
-    if not instalment.collection_version and not (auto_pay and instalment.state == "due"):
+    owed = 0 if instalment.state in OWES_NOTHING else instalment.amount_minor - instalment.paid_minor
+    target_minor = owed if auto_pay else 0
+    if instalment.collection_version:
+        news = target_minor != instalment.target_minor
+    else:
+        news = auto_pay and instalment.state == "due"
+    if not news:
         return None
     return CollectionRequested(
         instalment_id=instalment.instalment_id,
         version=instalment.collection_version + 1,
-        target_minor=0 if instalment.state in OWES_NOTHING else instalment.amount_minor - instalment.paid_minor,
+        target_minor=target_minor,
         currency=currency,
         collect_date=instalment.due_date,
         payer_id=payer_id,

@@ -2,24 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 from uuid import UUID
 
-from services.billing.tables import (
-    OWES_NOTHING,
-    Account,
-    BilledPackage,
-    DebitFact,
-    Instalment,
-    Invoice,
-    Standing,
-)
+from services.billing.tables.invoices import OWES_NOTHING, Instalment, Invoice, Standing
+from services.billing.tables.journal import Account
+from services.billing.tables.packages import BilledPackage
+from services.billing.tables.payments import DebitFact
 from shared.errors import Invalid
-from shared.events.billing import CollectionFailed
-from shared.events.directdebit import DebitDeclined
+from shared.events.billing import CollectionFailed, InstalmentOverdue
 
 Label = Literal["scheduled", "due", "overdue", "paid_uncleared", "paid", "paid_final", "void"]
+REMIND_AFTER = timedelta(days=3)
+"""Long enough for a weekend, on which no bank debits, and for a person to have confirmed the run of the day."""
 
 
 class NotYetPaid(Invalid):
@@ -57,27 +53,69 @@ def stand(instalment: Instalment) -> Standing:
     )
 
 
-def fail(invoice: Invoice, instalment: Instalment, fact: DebitFact, declined: DebitDeclined) -> CollectionFailed | None:
-    """The first decline of a debit is told, while the instalment is owed: once, in whatever order facts come.
+def fail(invoice: Invoice, instalment: Instalment, fact: DebitFact) -> CollectionFailed | None:
+    """That a debit was declined, returned or claimed is told once, at the first such fact, in whatever order they come.
 
-    Nothing is tried again by itself yet, so every failure is final; a new mandate starts another attempt.
+    Not where it is known already how the debit went on, nor where nothing is owed. A claim is no matter of waiting:
+    a person decides what follows (R-34, R-35).
     """
-    declines = [f for f in instalment.debit_facts if f.debit_id == fact.debit_id and f.state == "declined"]
+    known = [each for each in instalment.debit_facts if each.debit_id == fact.debit_id]
     open_minor = stand(instalment).open_minor
-    if declines != [fact] or not open_minor:
+    overtaken = any(each.sequence > fact.sequence for each in known)
+    if overtaken or any(each.told for each in known) or not open_minor:
         return None
-    return CollectionFailed(
+    match fact.state:
+        case "declined" | "returned" | "claimed" as what:
+            return CollectionFailed(
+                instalment_id=instalment.instalment_id,
+                invoice_id=invoice.invoice_id,
+                invoice_number=invoice.number,
+                debit_id=fact.debit_id,
+                attempt_no=fact.attempt_no,
+                client_id=invoice.client_id,
+                payer_id=invoice.payer_id,
+                amount_minor=open_minor,
+                currency=invoice.currency,
+                what=what,
+                reason_class=fact.reason_class or "hard",
+                final=fact.next_attempt_date is None,
+                next_attempt_date=fact.next_attempt_date,
+            )
+        case _:
+            return None
+
+
+def next_attempt(instalment: Instalment) -> date | None:
+    """From when an instalment is debited again by itself: as its last debit said when it failed (R-35).
+
+    None while money is on its way, and where nothing is owed or asked for any more.
+    """
+    stands = stand(instalment)
+    if stands.in_flight_minor or not (stands.open_minor and instalment.target_minor):
+        return None
+    last = max(newest(instalment.debit_facts).values(), key=lambda fact: fact.attempt_no, default=None)
+    return last.next_attempt_date if last else None
+
+
+def remind(invoice: Invoice, instalment: Instalment, *, today: date) -> InstalmentOverdue | None:
+    """A payer is reminded of what has been due for some days, once (CC-03).
+
+    Not where a debit has ever been tried: its payer hears how that went. The day's run does this in SQL for thousands
+    at once (`actions/reminding.py`); a property test holds it to this.
+    """
+    stands = stand(instalment)
+    early = instalment.due_date + REMIND_AFTER > today
+    if stands.state != "due" or early or instalment.reminded_date or instalment.debit_facts:
+        return None
+    return InstalmentOverdue(
         instalment_id=instalment.instalment_id,
         invoice_id=invoice.invoice_id,
         invoice_number=invoice.number,
-        debit_id=declined.debit_id,
-        attempt_no=fact.attempt_no,
         client_id=invoice.client_id,
         payer_id=invoice.payer_id,
-        amount_minor=open_minor,
-        currency=declined.currency,
-        reason_class=declined.reason_class,
-        final=True,
+        due_date=instalment.due_date,
+        amount_minor=stands.open_minor,
+        currency=invoice.currency,
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -122,8 +122,8 @@ async def end_day(db: Db, event: DayBilled) -> None:
         await schedule(db, "run", db.context.business_id)
 
 
-async def run_day(db: Db, run_id: UUID) -> Literal["done", "more", "waits"]:
-    """Debit what is due by the newest billed day, some payers at a time; say whether that was all.
+async def run_day(db: Db, run_id: UUID) -> str:
+    """Debit what is due by the newest billed day, some payers at a time; say `done`, `more` or `waits`.
 
     Not before all that the days announced is here, or ten minutes have passed: who comes later joins the next run.
     """

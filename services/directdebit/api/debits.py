@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from services.directdebit.actions import hearing
 from services.directdebit.api.callers import Reader
-from services.directdebit.tables.base import ReasonClass
+from services.directdebit.tables import ReasonClass
 from services.directdebit.tables.callbacks import ProviderFact
 from services.directdebit.tables.debits import Debit, DebitItem, Review, State
 from shared.http import Page, Paging

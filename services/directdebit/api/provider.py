@@ -12,7 +12,7 @@ from services.directdebit.api.callers import Processor, Reader
 from services.directdebit.bank import Account
 from services.directdebit.tables.mandates import ProcessBilling
 from shared.clock import Day
-from shared.http import Body
+from shared.http import Body, Page
 from shared.texts import Line
 
 router = APIRouter()
@@ -84,11 +84,13 @@ class BankDayView(BaseModel):
 
 
 @router.get("/bank-holidays")
-async def list_bank_holidays(call: Reader, year: Annotated[int, Field(ge=2000, le=2099)]) -> list[BankDayView]:
-    """The weekdays of a year on which no debit moves, and the days that people have put right."""
+async def list_bank_holidays(
+    call: Reader, year: Annotated[int | None, Field(ge=2000, le=2099)] = None
+) -> Page[BankDayView]:
+    """The weekdays of a year, or of this one, on which no debit moves; and the days that people have put right."""
     async with call.transaction() as db:
-        found = await holidays.of_year(db, year)
-    return [BankDayView(day=day, closed=closed, name=name) for day, closed, name in found]
+        found = await holidays.of_year(db, year or db.today.year)
+    return Page(items=[BankDayView(day=day, closed=closed, name=name) for day, closed, name in found])
 
 
 @router.put("/bank-holidays/{day}")

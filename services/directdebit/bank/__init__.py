@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.directdebit.tables.base import ReasonClass
+from services.directdebit.tables import ReasonClass
 from services.directdebit.tables.callbacks import Kind, MandateKind
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.directdebit.bank import Heard, Notice
 from services.directdebit.bank.strict_json import Unreadable, read
-from services.directdebit.tables.base import ReasonClass
+from services.directdebit.tables import ReasonClass
 from services.directdebit.tables.callbacks import Kind, MandateKind
 
 MOST_EVENTS = 250

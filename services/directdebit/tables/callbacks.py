@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.directdebit.tables.base import Base, ReasonClass
+from services.directdebit.tables import Base, ReasonClass
 from shared.database import BusinessRow
 
 Kind = Literal[

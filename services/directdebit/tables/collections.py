@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, Text, func, select, text
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
-from services.directdebit.tables.base import Amount, Base
+from services.directdebit.tables import Amount, Base
 from services.directdebit.tables.debits import DebitItem
 from shared.database import BusinessRow
 from shared.events.billing import CollectionRequested

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from services.directdebit.tables.base import Amount, Base, ReasonClass
+from services.directdebit.tables import Amount, Base, ReasonClass
 from shared.database import BusinessRow
 from shared.events.directdebit import (
     DebitClaimed,

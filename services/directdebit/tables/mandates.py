@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.directdebit.tables.base import Base
+from services.directdebit.tables import Base
 from shared.database import BusinessRow
 
 MandateState = Literal["pending", "active", "suspended", "cancelled", "failed", "expired", "replaced"]

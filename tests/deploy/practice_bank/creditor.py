@@ -4,14 +4,18 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
 ACCOUNT_NUMBER = "987654321"
 SECRET = "a secret of the callbacks"
+SYDNEY = timezone(timedelta(hours=10))
+TUESDAY = "2022-09-13T08:00:00+10:00"
 
 
 class Receiver(ThreadingHTTPServer):
@@ -54,12 +58,25 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
 class Creditor:
     """A business that collects through the bank: `ask` as itself, `http` as whoever practises."""
 
-    def __init__(self, http: httpx.Client, callback_url: str) -> None:
+    def __init__(self, http: httpx.Client, callback_url: str, *, now: str | None = TUESDAY) -> None:
         self.http = http
+        self.reference = str(uuid4())
         new = {"name": "Harbour Studio", "callback_url": callback_url, "callback_secret": SECRET}
-        opened = http.post("/practice/creditors", json=new).json()["creditors"]
+        opened = http.post("/practice/creditors", json=new | {"reference": self.reference, "now": now}).json()[
+            "creditors"
+        ]
         self.id, self.token = opened["id"], opened["access_token"]
-        self.mandate = self.ask("POST", "/mandates", json=new_mandate()).json()["mandates"]["id"]
+        self.sign()
+
+    def sign(self) -> None:
+        """A payer signs at the bank's own page; from now on payments are made under this mandate."""
+        self.mandate = self.ask("POST", "/practice/mandates", json=new_mandate()).json()["mandates"]["id"]
+
+    def make(self, kind: str, *, key: str | None = None, **fields: Any) -> dict[str, Any]:
+        """Create a thing, such as one of the `customers`."""
+        made: dict[str, Any] = self.ask("POST", f"/{kind}", key=key, json={kind: fields}).raise_for_status().json()
+        thing: dict[str, Any] = made[kind]
+        return thing
 
     def ask(self, method: str, path: str, *, key: str | None = None, **request: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
@@ -87,17 +104,52 @@ class Creditor:
     def status(self, payment_id: str) -> str:
         return str(self.ask("GET", f"/payments/{payment_id}").json()["payments"]["status"])
 
+    def behave(self, scenario: str, **why: str) -> None:
+        path = f"/practice/mandates/{self.mandate}/behaviour"
+        self.http.post(path, json={"payments": scenario, **why}).raise_for_status()
+
+    def put_clock(self, now: str) -> httpx.Response:
+        return self.http.put(f"/practice/creditors/{self.id}/clock", json={"now": now})
+
+    def live_until(self, day: str) -> None:
+        """Let the days pass up to the morning of this one, and wait for the callbacks that they bring."""
+        self.put_clock(f"{day}T08:00:00+10:00").raise_for_status()
+        eventually(self.all_sent)
+
+    def history(self, payment_id: str) -> list[tuple[str, str]]:
+        """What happened to a payment, each with its date in Sydney."""
+        (logged,) = (payment for payment in self.log() if payment["id"] == payment_id)
+        return [(event["action"], date_of(event)) for event in logged["history"]]
+
     def log(self) -> list[dict[str, Any]]:
-        return self._mine(self.http.get("/practice/log").json()["payments"])
+        logged: list[dict[str, Any]] = self.http.get("/practice/log", params={"creditor": self.id}).json()["payments"]
+        return logged
 
     def callbacks(self, state: str) -> list[dict[str, Any]]:
-        return self._mine(self.http.get("/practice/callbacks", params={"state": state}).json()["callbacks"])
+        answer = self.http.get("/practice/callbacks", params={"state": state, "creditor": self.id}).json()
+        callbacks: list[dict[str, Any]] = answer["callbacks"]
+        return callbacks
 
     def all_sent(self) -> bool:
         return not self.callbacks("unsent")
 
-    def _mine(self, things: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [thing for thing in things if thing["links"]["creditor"] == self.id]
+
+def new_account(customer_id: str, **changes: object) -> dict[str, Any]:
+    account = {
+        "account_holder_name": "Client One",
+        "account_number": ACCOUNT_NUMBER,
+        "branch_code": "062-000",
+        "currency": "AUD",
+        "links": {"customer": customer_id},
+    }
+    return account | changes
+
+
+def registered(studio: Creditor) -> str:
+    """The mandate of a new payer, made in the three steps of the provider."""
+    account = studio.make("customer_bank_accounts", **new_account(studio.make("customers")["id"]))
+    mandate: str = studio.make("mandates", links={"customer_bank_account": account["id"]})["id"]
+    return mandate
 
 
 def new_mandate(**changes: object) -> dict[str, Any]:
@@ -120,6 +172,11 @@ def new_payment(mandate_id: str, debit_id: str, **changes: object) -> dict[str, 
         "links": {"mandate": mandate_id},
     }
     return {"payments": payment | changes}
+
+
+def date_of(event: dict[str, Any]) -> str:
+    """The date of an event in Sydney."""
+    return datetime.fromisoformat(event["created_at"]).astimezone(SYDNEY).date().isoformat()
 
 
 def eventually(true: Callable[[], bool]) -> None:

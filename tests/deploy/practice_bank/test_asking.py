@@ -21,8 +21,8 @@ def test_a_repeated_key_makes_nothing_and_names_what_it_made(studio: Creditor) -
 
 
 def test_a_mandate_is_made_once_per_key(studio: Creditor) -> None:
-    made = studio.ask("POST", "/mandates", key="m", json=new_mandate()).json()["mandates"]["id"]
-    repeat = studio.ask("POST", "/mandates", key="m", json=new_mandate())
+    made = studio.ask("POST", "/practice/mandates", key="m", json=new_mandate()).json()["mandates"]["id"]
+    repeat = studio.ask("POST", "/practice/mandates", key="m", json=new_mandate())
 
     assert repeat.json()["error"]["errors"][0]["links"] == {"conflicting_resource_id": made}
     assert studio.pay("d-1", links={"mandate": made}).status_code == 201
@@ -42,7 +42,7 @@ def test_payments_are_listed_page_by_page_the_newest_first(studio: Creditor) -> 
 
 
 def test_payments_are_listed_by_mandate_and_time(studio: Creditor) -> None:
-    other = studio.ask("POST", "/mandates", json=new_mandate()).json()["mandates"]["id"]
+    other = studio.ask("POST", "/practice/mandates", json=new_mandate()).json()["mandates"]["id"]
     studio.paid("d-1")
     second = studio.pay("d-2", links={"mandate": other}).json()["payments"]
     studio.paid("d-3")

@@ -1,0 +1,1 @@
+"""The rows billing owns."""
