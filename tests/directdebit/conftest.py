@@ -24,6 +24,7 @@ from shared.events.directdebit import DebitEvent
 from shared.ids import new_id
 from shared.settings import Settings
 from tests.conftest import Rooms
+from tests.harness.leaks import of_rows
 from tests.harness.room import Room
 
 NOW = datetime(2022, 9, 26, 22, 0, tzinfo=UTC)
@@ -184,6 +185,8 @@ async def desk(rooms: Rooms, provider: Provider) -> AsyncIterator[Desk]:
     await desk.connect()
     yield desk
     assert await room.violations(business_id) == {}
+    async with room.inside(business_id) as db:
+        assert await of_rows(db) == []
 
 
 class Faulty(httpx.AsyncHTTPTransport):

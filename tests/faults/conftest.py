@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import pytest
+from sqlalchemy import text
 
-from deploy.local.system import SERVICES, TOGETHER, System, served, system
+from deploy.local.system import SERVICES, TOGETHER, System, move_bank, served, system
 from shared.ids import new_id
-from tests.harness.studio import Studio, opened
+from tests.harness.studio import ZONE, Studio, opened
 
 T = TypeVar("T")
 DEATH_SECONDS = 20
@@ -37,6 +40,27 @@ class Doomed:
                     await asyncio.sleep(0.02)
         self._well.enter_context(served(self.system, *self.victim))
         return await acting
+
+
+async def begin_day(studio: Studio, on: date) -> None:
+    """It is the morning of a date at the bank, and then at the business, as soon as somebody hears it."""
+    now = datetime.combine(on, time(8), ZONE)
+    await move_bank(studio.observer.bank, studio.business_id, now)
+    while True:
+        try:
+            answer = await studio.owner.request("PUT", "/catalog/v1/business/clock", json={"now": now.isoformat()})
+            if answer.status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.1)
+
+
+async def free_what_the_dead_held(studio: Studio, *services: str) -> None:
+    """Work in the hands of a killed process is taken up when its lease of a minute ends; here, at once."""
+    for service in services:
+        async with studio.observer.databases[service].transaction() as db:
+            await db.execute(text("update work set due_at = now()"))
 
 
 @contextmanager

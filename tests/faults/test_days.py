@@ -1,14 +1,10 @@
 """`kill -9` at every step of the day chain, of a close and of its renewal: the same end as without."""
 
-import asyncio
-from datetime import datetime, time
-
-import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.faults.conftest import EMBEDDED, Doomed, on_rabbitmq
-from tests.harness.studio import FRIDAY, ZONE, Studio, days
+from tests.faults.conftest import EMBEDDED, Doomed, begin_day, free_what_the_dead_held, on_rabbitmq
+from tests.harness.studio import FRIDAY, Studio, days
 from tests.stories.test_instalments import FIVE_PARTS
 from tests.stories.test_post_bill import post_bill
 from tests.stories.test_recurring import SIX_A_FORTNIGHT
@@ -20,12 +16,13 @@ pytestmark = [
 ]
 
 TARGET = FRIDAY + days(33)
-OF_THE_DAY = ["day.periods:8", "day.instalments:8", "day.finished:5", "day.committed:5"]
+OF_THE_DAY = ["day.periods:8", "day.instalments:8", "day.reminders", "day.finished:5", "day.committed:5"]
 OF_THE_CONSUMER = ["consumer.deduplicated", "consumer.before_commit", "consumer.after_commit"]
 OF_THE_RELAY = ["relay.published", "relay.deleted"]
 IN_PACKAGES = {
     "day.periods:8": "consumer.before_commit:3",
     "day.instalments:8": "consumer.before_commit:5",
+    "day.reminders": "consumer.deduplicated:3",
     "day.finished:5": "consumer.after_commit:3",
     "day.committed:5": "consumer.after_commit:5",
     "relay.published": "rabbit.before_ack",
@@ -34,23 +31,11 @@ IN_PACKAGES = {
 """Packages bills no day and tells nothing of it: there, die elsewhere."""
 
 
-async def start_days(studio: Studio) -> None:
-    """Move the clock by a month, until somebody has heard it."""
-    now = datetime.combine(TARGET, time(8), ZONE).isoformat()
-    while True:
-        try:
-            answer = await studio.owner.request("PUT", "/catalog/v1/business/clock", json={"now": now})
-            if answer.status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        await asyncio.sleep(0.1)
-
-
-async def free_what_the_dead_held(studio: Studio) -> None:
-    """Work in the hands of a killed process is taken up when its lease of a minute ends; here, at once."""
+async def reminders(studio: Studio) -> list[str]:
+    """The instalments of which billing has told that they are overdue, as often as it has."""
+    told = "select subject from event_log where business_id = :id and type = 'billing.instalment_overdue.v1'"
     async with studio.observer.databases["billing"].transaction() as db:
-        await db.execute(text("update work set due_at = now() where kind = 'bill_days'"))
+        return list((await db.execute(text(told), {"id": studio.business_id})).scalars())
 
 
 @pytest.mark.parametrize("failpoint", [*OF_THE_DAY, *OF_THE_CONSUMER, *OF_THE_RELAY])
@@ -61,8 +46,8 @@ async def test_a_month_of_days_survives_a_kill(house: Doomed, studio: Studio, fa
     parts = await studio.sell(await studio.template(**FIVE_PARTS), first_due_date="2022-09-13")
     booked = await studio.book(endless, FRIDAY + days(20))
     await studio.quiet()
-    await house.survive(failpoint, lambda: start_days(studio))
-    await free_what_the_dead_held(studio)
+    await house.survive(failpoint, lambda: begin_day(studio, TARGET))
+    await free_what_the_dead_held(studio, "billing")
     assert [(i["number"], i["issued_date"]) for i in await studio.invoices(endless)] == [
         (1, "2022-09-09"),
         (3, "2022-09-27"),
@@ -70,6 +55,8 @@ async def test_a_month_of_days_survives_a_kill(house: Doomed, studio: Studio, fa
     ]
     (invoice,) = await studio.invoices(parts)
     assert [part["state"] for part in invoice["instalments"]] == ["due"] * 3 + ["scheduled"] * 2
+    told = await reminders(studio)
+    assert len(told) == len(set(told)) == 4, "what fell due three days ago and before, once"
     package = await studio.package(endless)
     counts = {name: package[name] for name in ("available", "held", "forfeited", "ahead")}
     assert counts == {"available": 6, "held": 1, "forfeited": 11, "ahead": 0}

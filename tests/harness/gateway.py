@@ -7,6 +7,7 @@ import httpx
 
 from deploy.local.system import System
 from shared.ids import new_id
+from tests.harness.leaks import found_in
 
 
 class _ByPrefix(httpx.AsyncBaseTransport):
@@ -36,7 +37,9 @@ class Gateway:
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Idempotency-Key": str(new_id())} | options.pop("headers", {})
-        return await self._http.request(method, path, headers=headers, **options)
+        answer = await self._http.request(method, path, headers=headers, **options)
+        assert found_in(f"the answer to {method} {path}", answer.text) == []
+        return answer
 
     async def insist(self, path: str, body: Any, **headers: str) -> httpx.Response:
         """POST again under one key until somebody answers: what a good client does."""

@@ -14,6 +14,7 @@ from deploy.local.observer import Observer
 from deploy.local.system import System, bank_account, move_bank
 from shared.ids import new_id
 from tests.harness.gateway import Gateway
+from tests.harness.leaks import of_system
 
 ZONE = ZoneInfo("Australia/Sydney")
 FRIDAY = date(2022, 9, 9)
@@ -219,7 +220,9 @@ class Studio:
 
 @asynccontextmanager
 async def opened(system: System) -> AsyncIterator[Studio]:
-    """A new business on Friday 9 September 2022; when its story has ended, nothing moves and every invariant holds."""
+    """A new business on Friday 9 September 2022; when its story has ended, nothing moves, every invariant
+    holds, and no account number is to be found anywhere.
+    """
     observer = Observer(system)
     studio = Studio(system, observer)
     try:
@@ -227,6 +230,7 @@ async def opened(system: System) -> AsyncIterator[Studio]:
         yield studio
         await studio.quiet()
         assert await observer.violations(studio.business_id) == {}
+        assert await of_system(system, observer.databases, studio.business_id) == []
     finally:
         await studio.close()
         await observer.close()
