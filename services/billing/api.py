@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import selectinload
 
 from services.billing import actions
-from services.billing.actions import paying, requesting
+from services.billing.actions import paying
 from services.billing.rules import standing
 from services.billing.tables.invoices import Instalment, Invoice, State
 from services.billing.tables.journal import Account, JournalEntry
@@ -198,12 +198,6 @@ class PackageBilling(BaseModel):
         return cls(package_id=package.package_id, auto_pay=package.auto_pay, billing=billing)
 
 
-class AutoPay(Body):
-    """Whether what falls due of a package is collected by debit."""
-
-    auto_pay: bool
-
-
 class PostingView(BaseModel, from_attributes=True):
     """One side of an entry."""
 
@@ -264,14 +258,6 @@ async def show_package(package_id: UUID, call: TabOrClient) -> PackageBilling:
     async with call.transaction() as db:
         package, invoices, closed = await actions.find_package(db, package_id, caller=call.caller)
         return PackageBilling.of(package, invoices, closed, db.today)
-
-
-@router.put("/packages/{package_id}/auto-pay")
-async def switch_auto_pay(package_id: UUID, setting: AutoPay, call: Cashier) -> PackageBilling:
-    """Collect what is due of a package by debit, or no more; what was sent already goes on (EZ-11, R-40)."""
-    async with call.transaction() as db:
-        await requesting.switch_auto_pay(db, package_id, auto_pay=setting.auto_pay)
-    return await show_package(package_id, call)
 
 
 @router.get("/journal")

@@ -1,6 +1,6 @@
 """What billing does when it hears something."""
 
-from services.billing.actions import daily, invoicing, paying
+from services.billing.actions import daily, invoicing, paying, requesting
 from shared.database import Db
 from shared.events.catalog import BusinessDayStarted
 from shared.events.directdebit import (
@@ -11,7 +11,7 @@ from shared.events.directdebit import (
     DebitSettled,
     DebitSubmitted,
 )
-from shared.events.packages import PackageClosed, PackageSold
+from shared.events.packages import AutoPaySwitched, PackageClosed, PackageSold
 from shared.inbox import Handlers
 
 handles = Handlers()
@@ -35,3 +35,8 @@ async def bill_closure(db: Db, event: PackageClosed) -> None:
 @handles(DebitSubmitted, DebitSettled, DebitDeclined, DebitReturned, DebitClaimed)
 async def take_debit(db: Db, event: DebitEvent) -> None:
     await paying.take_debit(db, event)
+
+
+@handles(AutoPaySwitched)
+async def switch_auto_pay(db: Db, event: AutoPaySwitched) -> None:
+    await requesting.switch_auto_pay(db, event)

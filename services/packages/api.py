@@ -65,6 +65,12 @@ class Renewal(Body):
     auto_renew: bool
 
 
+class AutoPay(Body):
+    """Whether what falls due of the package is collected by debit."""
+
+    auto_pay: bool
+
+
 class PackageView(BaseModel):
     """A package as it is now."""
 
@@ -223,6 +229,13 @@ async def change_expiry(package_id: UUID, expiry: Expiry, call: Seller) -> Packa
 async def change_renewal(package_id: UUID, renewal: Renewal, call: Seller) -> PackageView:
     """Switch auto-renew on or off, until the package is closed (EZ-15)."""
     await call.once(selling.change_renewal, package_id, **dict(renewal))
+    return await _show(call, package_id)
+
+
+@router.post("/packages/{package_id}/auto-pay")
+async def switch_auto_pay(package_id: UUID, setting: AutoPay, call: Seller) -> PackageView:
+    """Collect what falls due by debit, or no more; what was sent already goes on (EZ-11)."""
+    await call.once(selling.switch_auto_pay, package_id, **dict(setting))
     return await _show(call, package_id)
 
 

@@ -12,7 +12,7 @@ from shared.database import BusinessRow, Row, Stored, metadata
 from shared.events import Part
 from shared.events.billing import PeriodOpened
 from shared.events.catalog import Terms
-from shared.events.packages import ExpiryMoved, PackageClosed
+from shared.events.packages import AutoPaySwitched, ExpiryMoved, PackageClosed
 
 State = Literal["active", "closed"]
 Kind = Literal["allocated", "adjusted", "held", "returned", "consumed", "forfeited"]
@@ -64,6 +64,8 @@ class Package(BusinessRow, Base):
     first_due_date: Mapped[date]
     expiry_date: Mapped[date | None]
     auto_pay: Mapped[bool]
+    auto_pay_version: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How often it was switched since the sale."""
     sold_by: Mapped[UUID | None]
     sold_date: Mapped[date]
     state: Mapped[str] = mapped_column(default="active")
@@ -95,13 +97,15 @@ class Package(BusinessRow, Base):
         """Sessions neither held, nor used, nor lost."""
         return self.allocated + self.adjusted - self.held - self.consumed - self.forfeited
 
-    def apply(self, fact: ExpiryMoved | RenewalChosen | PackageEnded | PeriodOpened) -> None:
+    def apply(self, fact: ExpiryMoved | RenewalChosen | AutoPaySwitched | PackageEnded | PeriodOpened) -> None:
         """The only way a package changes; its counts change by the ledger alone."""
         match fact:
             case ExpiryMoved():
                 self.expiry_date = fact.expiry_date
             case RenewalChosen():
                 self.auto_renew = fact.auto_renew
+            case AutoPaySwitched():
+                self.auto_pay, self.auto_pay_version = fact.auto_pay, fact.version
             case PeriodOpened():
                 self.periods_opened = fact.period_index
             case PackageEnded():

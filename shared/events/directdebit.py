@@ -7,7 +7,6 @@ from uuid import UUID
 from shared.events import Event, Part
 from shared.money import Currency
 
-
 ReasonClass = Literal["soft", "hard"]
 """Whether the reason of a bank may pass by itself."""
 

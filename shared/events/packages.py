@@ -26,6 +26,14 @@ class PackageSold(Event, type="packages.sold.v1", subject="package_id"):
     """The closed package that this one renews (EZ-15)."""
 
 
+class AutoPaySwitched(Event, type="packages.auto_pay_switched.v1", subject="package_id"):
+    """Whether what falls due of a package is collected by debit from now on; the newest version wins."""
+
+    package_id: UUID
+    auto_pay: bool
+    version: int
+
+
 class SessionHeld(Event, type="packages.session_held.v1", subject="package_id"):
     """One session of a package is set aside for a booking."""
 

@@ -1,7 +1,8 @@
 """Billing alone, as a test speaks for packages, directdebit and the calendar."""
 
 import asyncio
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from shared.events import Event
 from shared.events.billing import DayBilled, InvoiceIssued
 from shared.events.catalog import BusinessChanged, BusinessDayStarted, Tier
 from shared.events.directdebit import DebitClaimed, DebitDeclined, DebitEvent, DebitItem, DebitReturned
-from shared.events.packages import PackageClosed, PackageSold, UsedSession
+from shared.events.packages import AutoPaySwitched, PackageClosed, PackageSold, UsedSession
 from shared.ids import new_id
 from tests.harness.room import Room
 from tests.harness.terms import FIRST_DUE, SALE, sold
@@ -38,6 +39,8 @@ class Studio:
     business_id: UUID
     client_id: UUID
     payer_id: UUID
+    switches: Counter[UUID] = field(default_factory=Counter)
+    """How often auto-pay of a package was switched."""
 
     def sale(self, **changes: Any) -> PackageSold:
         return sold(self.client_id, self.payer_id, **changes)
@@ -76,11 +79,10 @@ class Studio:
         await self.hear(fact, on=on)
 
     async def switch(self, package_id: UUID, auto_pay: bool) -> Any:
-        """Somebody switches auto-pay of a package."""
-        async with self.billing.http(self.billing.issuer.staff(self.business_id)) as http:
-            answer = await http.put(f"packages/{package_id}/auto-pay", json={"auto_pay": auto_pay})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        """Packages tells that auto-pay of a package was switched; what billing then shows of it."""
+        self.switches[package_id] += 1
+        await self.hear(AutoPaySwitched(package_id=package_id, auto_pay=auto_pay, version=self.switches[package_id]))
+        return await self.read(f"packages/{package_id}/billing")
 
     async def pay(self, invoice_id: UUID, amount_minor: int, status: int = 201, **details: Any) -> Any:
         """Somebody pays at the desk."""

@@ -9,6 +9,7 @@ import pytest
 
 from shared.events.billing import CollectionRequested, InvoiceIssued
 from shared.events.directdebit import DebitReturned, DebitSettled, DebitSubmitted
+from shared.events.packages import AutoPaySwitched
 from shared.ids import new_id
 from tests.billing.desk import FORTNIGHTLY, PARTS, Studio, debit
 from tests.harness.terms import FIRST_DUE, POST_BILL, SALE
@@ -129,17 +130,14 @@ async def test_a_post_billed_package_shows_it_while_it_tells_nothing_else(studio
     assert shown == {"package_id": str(sale.package_id), "auto_pay": False, "billing": None}
 
 
-async def test_only_who_manages_invoices_switches_it(studio: Studio) -> None:
+async def test_switches_count_by_their_version_and_not_as_they_come(studio: Studio) -> None:
     issued = await studio.owed(**FORTNIGHTLY)
-    issuer, path = studio.billing.issuer, f"packages/{issued.package_id}/auto-pay"
-    for token, status in (
-        (issuer.staff(studio.business_id, permissions=["billing.tab.access"]), 403),
-        (issuer.client(studio.business_id, studio.payer_id), 403),
-        (issuer.staff(await studio.billing.business()), 404),
-    ):
-        async with studio.billing.http(token) as http:
-            assert (await http.put(path, json={"auto_pay": False})).status_code == status
-    async with studio.billing.http(issuer.staff(studio.business_id)) as http:
-        for body in ({}, {"auto_pay": None}, {"auto_pay": False, "from": "now"}):
-            assert (await http.put(path, json=body)).status_code == 422
-    assert (await studio.read(f"packages/{issued.package_id}/billing"))["auto_pay"] is True
+    part = issued.instalments[0].instalment_id
+    switches = [
+        AutoPaySwitched(package_id=issued.package_id, auto_pay=bool(version % 2 == 0), version=version)
+        for version in (1, 2, 3)
+    ]
+    await studio.hear(*reversed(switches), *switches)
+    assert (await studio.read(f"packages/{issued.package_id}/billing"))["auto_pay"] is False
+    assert await asked(studio, part) == [(1, 30000), (2, 0)]
+    await studio.whole()

@@ -1,15 +1,10 @@
 """What was billed before debits could fail after all keeps its meaning."""
 
 import pytest
-from alembic import command
 from sqlalchemy import text
-from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from shared.ids import new_id
-from shared.migrations import config, migrate
-from tests.harness.databases import Databases
+from tests.harness.upgrade import older
 
 pytestmark = pytest.mark.servers
 
@@ -35,39 +30,25 @@ PARTS = [(0, "due", 0), (30, "due", 2), (0, "void", 2)]
 FACTS = [(1, "submitted", 1), (2, "declined", 3), (3, "declined", 2)]
 
 
-def _second_version(connection: Connection) -> None:
-    alembic = config("billing")
-    alembic.attributes["connection"] = connection
-    command.upgrade(alembic, "billing_0002")
-
-
 async def test_what_was_asked_for_and_told_before_is_known(postgres_url: str, worker: str) -> None:
-    before = Databases(postgres_url, f"before_{worker}")
-    await before.make("billing")
-    url = before.url("billing")
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
-    async with engine.begin() as connection:
-        await connection.run_sync(_second_version)
-    ids = {"id": new_id(), "business": new_id()}
-    entered = text("select set_config('punchcard.business', :business, true)"), {"business": str(ids["business"])}
-    async with engine.begin() as connection:
-        await connection.execute(*entered)
-        for statement in (SOLD, INVOICED):
-            await connection.execute(statement, ids)
-        for position, (paid, state, version) in enumerate(PARTS, start=1):
-            part = {"part": new_id(), "position": position, "paid": paid, "state": state, "version": version}
-            await connection.execute(OWED, ids | part)
-        for sequence, state, minute in FACTS:
-            at = await connection.scalar(text("select now() + make_interval(mins => :minute)"), {"minute": minute})
-            fact = {"part": part["part"], "sequence": sequence, "state": state, "at": at}
-            await connection.execute(HEARD, ids | fact)
-    await migrate("billing", url)
-    async with engine.begin() as connection:
-        await connection.execute(*entered)
-        targets = await connection.scalars(text("select target_minor from instalments order by position"))
-        assert list(targets) == [0, 70, 0]
-        told = await connection.scalars(text("select sequence from debit_facts where told"))
-        assert list(told) == [3], "the first that was heard"
-        await connection.execute(text("select set_config('punchcard.business', '', true)"))
-        for table in ("instalments", "debit_facts"):
-            assert not await connection.scalar(text(f"select count(*) from {table}"))
+    async with older("billing_0002", postgres_url, worker) as before:
+        ids = {"id": new_id(), "business": before.business_id}
+        async with before.inside() as connection:
+            for statement in (SOLD, INVOICED):
+                await connection.execute(statement, ids)
+            for position, (paid, state, version) in enumerate(PARTS, start=1):
+                part = {"part": new_id(), "position": position, "paid": paid, "state": state, "version": version}
+                await connection.execute(OWED, ids | part)
+            for sequence, state, minute in FACTS:
+                at = await connection.scalar(text("select now() + make_interval(mins => :minute)"), {"minute": minute})
+                fact = {"part": part["part"], "sequence": sequence, "state": state, "at": at}
+                await connection.execute(HEARD, ids | fact)
+        await before.upgrade()
+        async with before.inside() as connection:
+            targets = await connection.scalars(text("select target_minor from instalments order by position"))
+            assert list(targets) == [0, 70, 0]
+            told = await connection.scalars(text("select sequence from debit_facts where told"))
+            assert list(told) == [3], "the first that was heard"
+        async with before.inside(business=False) as connection:
+            for table in ("instalments", "debit_facts"):
+                assert not await connection.scalar(text(f"select count(*) from {table}")), "the lock is on again"

@@ -9,7 +9,7 @@ import pytest
 
 from shared.events.billing import ClosureBilled
 from shared.events.catalog import ClientChanged
-from shared.events.packages import HoldsMoved, PackageClosed, PackageSold
+from shared.events.packages import AutoPaySwitched, HoldsMoved, PackageClosed, PackageSold
 from tests.harness.room import envelope
 from tests.harness.terms import POST_BILL
 from tests.packages.conftest import FORTNIGHTLY, NOW, TODAY, Shop, attended, balance, cancelled, counts
@@ -32,6 +32,22 @@ async def successor(shop: Shop, package: dict[str, Any]) -> dict[str, Any]:
 async def moved(shop: Shop) -> list[UUID]:
     facts = await shop.room.facts(shop.business_id, HoldsMoved)
     return [booking_id for fact in facts if isinstance(fact, HoldsMoved) for booking_id in fact.booking_ids]
+
+
+async def test_auto_pay_is_switched_at_any_time_and_a_renewal_goes_on_alike(shop: Shop) -> None:
+    """EZ-11, R-40."""
+    package = await shop.sell(await shop.template(**POST_BILL), auto_renew=True, auto_pay=True)
+    for auto_pay in (False, False, True, False):
+        answer = await shop.post(package, "auto-pay", auto_pay=auto_pay)
+        assert (answer.status_code, answer.json()["auto_pay"]) == (200, auto_pay)
+    facts = await shop.room.facts(shop.business_id, AutoPaySwitched)
+    assert [(fact.auto_pay, fact.version) for fact in facts if isinstance(fact, AutoPaySwitched)] == [
+        (False, 1),
+        (True, 2),
+        (False, 3),
+    ]
+    await shop.hear(await closed(shop, package))
+    assert (await successor(shop, package))["auto_pay"] is False
 
 
 async def test_a_closed_post_bill_package_is_renewed_and_later_sessions_move(shop: Shop) -> None:

@@ -72,7 +72,7 @@ async def test_only_what_pays_by_itself_is_debited_and_that_may_change(studio: S
     await studio.clock(TUESDAY)
     assert [(await parts(studio, package_id))[0] for package_id in sold] == ["paid", "due"]
     for package_id, auto_pay in zip(sold, (False, True), strict=True):
-        await studio.owner.make("PUT", f"/billing/v1/packages/{package_id}/auto-pay", {"auto_pay": auto_pay})
+        await studio.owner.make("POST", f"/packages/v1/packages/{package_id}/auto-pay", {"auto_pay": auto_pay})
     await studio.clock(SECOND)
     assert [(await parts(studio, package_id))[:2] for package_id in sold] == [
         ["paid_final", "due"],

@@ -60,7 +60,6 @@ def _template(service_id: str) -> dict[str, Any]:
 
 BODIES: dict[str, Body] = {
     "POST /billing/v1/invoices/{invoice_id}/payments": lambda own, ids: {"amount_minor": 1, "method": "cash"},
-    "PUT /billing/v1/packages/{package_id}/auto-pay": lambda own, ids: {"auto_pay": False},
     "POST /booking/v1/bookings": lambda own, ids: {
         "client_id": ids["client_id"],
         "service_id": ids["service_id"],
@@ -99,6 +98,7 @@ BODIES: dict[str, Body] = {
     "POST /packages/v1/packages": lambda own, ids: {"client_id": ids["client_id"], "template_id": ids["template_id"]},
     "POST /packages/v1/packages/{package_id}/adjustments": lambda own, ids: {"sessions": 5, "reason": "mine"},
     "POST /packages/v1/packages/{package_id}/renewal": lambda own, ids: {"auto_renew": True},
+    "POST /packages/v1/packages/{package_id}/auto-pay": lambda own, ids: {"auto_pay": True},
     "POST /packages/v1/packages/{package_id}/expiry": lambda own, ids: {"expiry_date": None},
 }
 """A body that is right in every field, of every endpoint that takes one; only an id is the other business's."""

@@ -41,6 +41,7 @@ async def bill_sale(db: Db, sold: PackageSold) -> None:
         term_weeks=terms.term_weeks,
         first_due_date=sold.first_due_date,
         auto_pay=sold.auto_pay,
+        auto_pay_version=0,
         next_index=2,
         next_due_date=None,
         ended_date=None,

@@ -14,6 +14,7 @@ def upgrade() -> None:
     _failures()
     _targets()
     _reminders()
+    op.add_column("billed_packages", sa.Column("auto_pay_version", sa.Integer, nullable=False, server_default="0"))
     for table in ("debit_facts", "instalments"):
         op.execute(f"alter table {table} force row level security")
 

@@ -6,7 +6,7 @@ from datetime import date
 from uuid import UUID
 
 from services.billing.tables.invoices import OWES_NOTHING, Instalment, State
-from services.billing.tables.packages import AutoPaySwitched, BilledPackage
+from services.billing.tables.packages import BilledPackage
 from shared.errors import Conflict
 from shared.events.billing import CollectionRequested, InvoiceLine, PeriodOpened
 from shared.events.catalog import Terms, Tier
@@ -147,11 +147,6 @@ def open_period(package: BilledPackage) -> tuple[PeriodOpened, Bill | None, date
 def first_state(due: date, *, billed_until: date) -> State:
     """An instalment falls due when its date is billed; one that comes after that is due at once."""
     return "due" if due <= billed_until else "scheduled"
-
-
-def switch_auto_pay(_: BilledPackage, *, auto_pay: bool) -> AutoPaySwitched:
-    """Auto-pay of a package may be switched on or off at any time; what has been sent goes on (EZ-11, R-40)."""
-    return AutoPaySwitched(auto_pay)
 
 
 def ask(instalment: Instalment, *, auto_pay: bool, payer_id: UUID, currency: str) -> CollectionRequested | None:

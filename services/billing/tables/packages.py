@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, tex
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database import BusinessRow, Row, metadata
+from shared.events.packages import AutoPaySwitched
 from shared.schedule import Frequency
 
 Amount = Annotated[int, mapped_column(BigInteger)]
@@ -25,13 +26,6 @@ class PackageEnded:
     """A package was closed: it has no period that falls due after this day."""
 
     ended_date: date
-
-
-@dataclass(frozen=True)
-class AutoPaySwitched:
-    """What is due of a package is collected by debit, or is not."""
-
-    auto_pay: bool
 
 
 class BilledPackage(BusinessRow, Base):
@@ -54,6 +48,8 @@ class BilledPackage(BusinessRow, Base):
     term_weeks: Mapped[int | None]
     first_due_date: Mapped[date]
     auto_pay: Mapped[bool]
+    auto_pay_version: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Of the newest switch that was heard."""
     next_index: Mapped[int]
     """The period that falls due next; those before it have been opened, each once (R-09)."""
     next_due_date: Mapped[date | None]
@@ -69,7 +65,7 @@ class BilledPackage(BusinessRow, Base):
                 if self.next_due_date and self.next_due_date > fact.ended_date:
                     self.next_due_date = None
             case AutoPaySwitched():
-                self.auto_pay = fact.auto_pay
+                self.auto_pay, self.auto_pay_version = fact.auto_pay, fact.version
 
     @property
     def open_ended(self) -> bool:

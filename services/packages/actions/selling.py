@@ -101,6 +101,14 @@ async def change_renewal(db: Db, package_id: UUID, *, auto_renew: bool) -> None:
     package.apply(selling.change_renewal(package, auto_renew=auto_renew))
 
 
+async def switch_auto_pay(db: Db, package_id: UUID, *, auto_pay: bool) -> None:
+    """Let what falls due of a package be collected by debit, or not; a renewal goes on alike."""
+    package = await lock(db, package_id)
+    if switched := selling.switch_auto_pay(package, auto_pay=auto_pay):
+        package.apply(switched)
+        publish(db, switched)
+
+
 async def change_expiry(db: Db, package_id: UUID, *, expiry_date: date | None) -> None:
     """Delete the expiry date, or move it (PB-19)."""
     package = await lock(db, package_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.packages.rules import NotActive, NotForSale
 from services.packages.tables import Client, Package, RenewalChosen, Staff, Template
 from shared.events.catalog import Terms
-from shared.events.packages import ExpiryMoved, PackageSold
+from shared.events.packages import AutoPaySwitched, ExpiryMoved, PackageSold
 from shared.schedule import due_date, period_count
 
 
@@ -104,6 +104,13 @@ def change_renewal(package: Package, *, auto_renew: bool) -> RenewalChosen:
     if package.state != "active":
         raise NotActive
     return RenewalChosen(auto_renew)
+
+
+def switch_auto_pay(package: Package, *, auto_pay: bool) -> AutoPaySwitched | None:
+    """Auto-pay may be switched on or off at any time, after the close too; what is on its way goes on (EZ-11, R-40)."""
+    if package.auto_pay == auto_pay:
+        return None
+    return AutoPaySwitched(package_id=package.package_id, auto_pay=auto_pay, version=package.auto_pay_version + 1)
 
 
 def expiry(terms: Terms, *, start_date: date, first_due_date: date, chosen: date | None) -> date | None:
