@@ -90,10 +90,10 @@ async def register(database: Database, task: Task) -> None:
 
 @works("ask")
 async def ask(database: Database, task: Task) -> None:
-    """Ask the provider how a payment stands of which it has told what does not fit together."""
+    """Ask the provider how a payment stands of which it has told what does not fit, or did not when it told it."""
     async with database.transaction(_by_itself(task)) as db:
         bank = await _bank(db, task)
-        provider_ref = await hearing.contradicted(db, task.subject_id)
+        provider_ref = await hearing.in_question(db, task.subject_id)
     if provider_ref is None:
         return
     answer = await bank.status(provider_ref)

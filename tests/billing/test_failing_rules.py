@@ -123,6 +123,8 @@ def test_nothing_is_tried_again_where_nothing_is_asked_for_or_another_debit_came
         (2, {}, [], None),
         (3, {}, [], OWED),
         (40, {}, [], OWED),
+        (7, {"target_minor": OWED}, [], None),
+        (8, {"target_minor": OWED}, [], OWED),
         (3, {"paid_minor": 10000}, [], 20000),
         (3, {"paid_minor": OWED, "state": "paid"}, [], None),
         (3, {"state": "scheduled"}, [], None),

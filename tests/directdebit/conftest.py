@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -19,13 +19,13 @@ from services.directdebit.bank import Account
 from services.directdebit.bank.gocardless import GoCardless
 from services.directdebit.main import service
 from shared.events.billing import CollectionRequested, DayBilled
-from shared.events.catalog import ClientChanged
-from shared.events.directdebit import DebitEvent
+from shared.events.catalog import BusinessChanged, ClientChanged
+from shared.events.directdebit import DebitDeclined, DebitEvent
 from shared.ids import new_id
 from shared.settings import Settings
 from tests.conftest import Rooms
 from tests.harness.leaks import of_rows
-from tests.harness.room import Room
+from tests.harness.room import ZONE, Room
 
 NOW = datetime(2022, 9, 26, 22, 0, tzinfo=UTC)
 TODAY = date(2022, 9, 27)
@@ -155,6 +155,29 @@ class Desk:
             signed = {"Webhook-Signature": signature(secret, body)} | headers
             return await http.post(path, content=body, headers=signed)
 
+    async def bring(self, debit: dict[str, Any], order: Sequence[int] | None = None) -> None:
+        """Deliver all that the bank has to say of a debit, in an order of its own, each twice."""
+        bodies = self.provider.callbacks(debit["provider_ref"])
+        for number in order or range(len(bodies)):
+            for _ in range(2):
+                assert (await self.call_back(bodies[number])).status_code == 204
+            await self.room.idle(self.business_id)
+
+    async def decline(self, debit: dict[str, Any], **why: str) -> date | None:
+        """The bank declines a debit; when it is tried again."""
+        self.provider.decide(debit["provider_ref"], "decline", **why)
+        await self.bring(debit)
+        told = (await self.facts(debit))[-1]
+        assert isinstance(told, DebitDeclined)
+        return told.items[0].next_attempt_date
+
+    def event_of(self, debit: dict[str, Any], like: str, **changes: Any) -> dict[str, Any]:
+        """An event like one that the bank has told of a debit, a little later and otherwise as given."""
+        bodies = [json.loads(body)["events"][0] for body in self.provider.callbacks(debit["provider_ref"])]
+        (event,) = (event for event in bodies if event["action"] == like)
+        own: dict[str, Any] = {"id": f"EV{new_id()}", "created_at": "2022-09-27T23:00:00.000000Z"}
+        return {**event, **own, **changes}
+
     async def told(self, debit: dict[str, Any]) -> list[dict[str, Any]]:
         """What the provider told of a debit, folded or not."""
         facts: list[dict[str, Any]] = (await self.get(f"debits/{debit['debit_id']}"))["facts"]
@@ -171,6 +194,18 @@ class Desk:
         wish, debit = await self.sent()
         self.provider.decide(debit["provider_ref"], move, **why)
         return wish, debit, self.provider.callbacks(debit["provider_ref"])
+
+
+async def clock_to(desk: Desk, on: date) -> None:
+    """The business's test clock has moved on."""
+    profile = {"name": "Harbour Studio", "zone": ZONE, "currency": "AUD", "email": "desk@studio.example"}
+    moved = NOW + (on - TODAY)
+    told = BusinessChanged(business_id=desk.business_id, sequence=2, test_now=moved, **profile)
+    await desk.room.hear(desk.business_id, told)
+
+
+def callback(*events: dict[str, Any]) -> bytes:
+    return json.dumps({"events": events, "meta": {"webhook_id": str(new_id())}}).encode()
 
 
 @pytest.fixture
@@ -205,6 +240,9 @@ class Faulty(httpx.AsyncHTTPTransport):
         if fault == "lands late":
             self.late.append(request)
             raise httpx.ReadTimeout("late", request=request)
+        if fault == "too late":
+            error = {"type": "validation_failed", "errors": [{"field": "charge_date", "message": "is over"}]}
+            return httpx.Response(422, json={"error": error}, request=request)
         if fault == "lost on the way":
             raise httpx.ConnectTimeout("lost", request=request)
         answer = await super().handle_async_request(request)

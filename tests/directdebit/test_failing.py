@@ -1,9 +1,7 @@
 """Debits that bring nothing, or lose what they brought: tried again by the reason, or left to a person."""
 
 import itertools
-import json
 import random
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from functools import partial
@@ -17,83 +15,9 @@ from services.directdebit.rules.folding import fold
 from services.directdebit.tables.callbacks import ProviderFact
 from shared.events.directdebit import DebitClaimed, DebitDeclined, DebitReturned, DebitSettled
 from shared.ids import new_id
-from tests.directdebit.conftest import Desk
+from tests.directdebit.conftest import Desk, callback
 
 pytestmark = pytest.mark.servers
-
-
-async def bring(desk: Desk, debit: dict[str, Any], order: Sequence[int] | None = None) -> None:
-    """Deliver all that the bank has to say of a debit, in an order of its own, each twice."""
-    bodies = desk.provider.callbacks(debit["provider_ref"])
-    for number in order or range(len(bodies)):
-        for _ in range(2):
-            assert (await desk.call_back(bodies[number])).status_code == 204
-        await desk.room.idle(desk.business_id)
-
-
-async def test_a_soft_decline_is_tried_again_twice_and_then_left_to_a_person(desk: Desk) -> None:
-    """3 and 7 bank days after the bank's date, three attempts in all (R-35)."""
-    await desk.record(desk.provider.mandate())
-    wish, debit = await desk.sent()
-    for on, next_date in ((date(2022, 9, 30), "2022-09-30"), (date(2022, 10, 6), "2022-10-06"), (None, None)):
-        desk.provider.decide(debit["provider_ref"], "decline")
-        await bring(desk, debit)
-        declined = await desk.until(wish, lambda debit: debit["state"] == "declined")
-        assert (declined["code"], declined["reason_class"]) == ("insufficient_funds", "soft")
-        told = (await desk.facts(debit))[-1]
-        assert isinstance(told, DebitDeclined)
-        again = told.items[0].next_attempt_date
-        assert (str(again) if again else None) == next_date
-        assert (await desk.get(f"collections/{wish.instalment_id}"))["next_date"] == next_date
-        if on is None:
-            break
-        await desk.day(on.replace(day=on.day - 1))
-        await desk.room.idle(desk.business_id)
-        assert (await desk.debits(wish))[-1]["debit_id"] == debit["debit_id"]
-        await desk.day(on)
-        debit = await desk.until(wish, lambda debit: debit["state"] == "submitted")
-    assert [each["items"][0]["attempt_no"] for each in await desk.debits(wish)] == [1, 2, 3]
-    await desk.day(date(2022, 12, 1))
-    await desk.room.idle(desk.business_id)
-    assert len(await desk.debits(wish)) == 3
-    assert (await desk.post(f"collections/{wish.instalment_id}/retry")).status_code == 200
-    assert (await desk.post(f"collections/{wish.instalment_id}/retry")).status_code == 409
-    await desk.day(date(2022, 12, 2))
-    fourth = await desk.until(wish, lambda debit: debit["state"] == "submitted")
-    assert fourth["items"][0]["attempt_no"] == 4
-
-
-async def test_a_retry_that_meets_another_due_date_is_one_debit_with_it(desk: Desk) -> None:
-    await desk.record(desk.provider.mandate())
-    wish, debit = await desk.sent()
-    desk.provider.decide(debit["provider_ref"], "decline")
-    await bring(desk, debit)
-    new = desk.wish(target_minor=4500)
-    await desk.hear(new)
-    await desk.day(date(2022, 9, 30))
-    both = await desk.until(new, lambda debit: debit["state"] == "submitted")
-    assert both["amount_minor"] == 34500
-    assert {item["instalment_id"]: item["attempt_no"] for item in both["items"]} == {
-        str(wish.instalment_id): 2,
-        str(new.instalment_id): 1,
-    }
-
-
-async def test_a_new_mandate_begins_a_new_series(desk: Desk) -> None:
-    await desk.record(desk.provider.mandate())
-    wish, debit = await desk.sent()
-    desk.provider.decide(debit["provider_ref"], "decline", cause="payment_stopped")
-    await bring(desk, debit)
-    await desk.until(wish, lambda debit: debit["state"] == "declined")
-    assert (await desk.get("mandates"))["items"][-1]["state"] == "active"
-    assert (await desk.get(f"collections/{wish.instalment_id}"))["next_date"] is None
-    await desk.record(desk.provider.mandate())
-    await desk.day(date(2022, 9, 28))
-    second = await desk.until(wish, lambda debit: debit["state"] == "submitted")
-    desk.provider.decide(second["provider_ref"], "decline")
-    await bring(desk, second)
-    told = (await desk.facts(second))[-1]
-    assert (told.items[0].attempt_no, told.items[0].next_attempt_date) == (2, date(2022, 9, 30))
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(2))))
@@ -101,7 +25,7 @@ async def test_case_12_a_decline_that_comes_before_its_submission_is_told_once(
     desk: Desk, order: tuple[int, ...]
 ) -> None:
     wish, debit, _ = await desk.decided("decline")
-    await bring(desk, debit, order)
+    await desk.bring(debit, order)
     await desk.until(wish, lambda debit: debit["state"] == "declined")
     assert [type(fact).__name__ for fact in await desk.facts(debit)] == ["DebitSubmitted", "DebitDeclined"]
 
@@ -110,7 +34,7 @@ async def test_case_12_a_decline_that_comes_before_its_submission_is_told_once(
 async def test_case_13_money_taken_back_is_taken_back_in_every_order(desk: Desk, order: tuple[int, ...]) -> None:
     wish, debit, _ = await desk.decided("settle")
     desk.provider.decide(debit["provider_ref"], "late_failure")
-    await bring(desk, debit, order)
+    await desk.bring(debit, order)
     returned = await desk.until(wish, lambda debit: debit["state"] == "returned_by_bank")
     assert (returned["code"], returned["final"]) == ("insufficient_funds", False)
     last = (await desk.facts(debit))[-1]
@@ -121,13 +45,13 @@ async def test_case_13_money_taken_back_is_taken_back_in_every_order(desk: Desk,
 async def test_case_14_money_taken_back_after_it_was_paid_out_is_tried_again(desk: Desk) -> None:
     wish, debit, _ = await desk.decided("settle")
     desk.provider.decide(debit["provider_ref"], "pay_out")
-    await bring(desk, debit)
+    await desk.bring(debit)
     for on in (date(2022, 9, 30), date(2022, 10, 3)):
         await desk.day(on)
         await desk.room.idle(desk.business_id)
     assert (await desk.debits(wish))[-1]["final"]
     desk.provider.decide(debit["provider_ref"], "late_failure")
-    await bring(desk, debit)
+    await desk.bring(debit)
     assert isinstance((await desk.facts(debit))[-1], DebitReturned)
     await desk.day(date(2022, 10, 4))
     again = await desk.until(wish, lambda debit: debit["state"] == "submitted")
@@ -137,7 +61,7 @@ async def test_case_14_money_taken_back_after_it_was_paid_out_is_tried_again(des
 async def test_case_15_a_claim_blocks_sending_until_it_is_withdrawn(desk: Desk) -> None:
     wish, debit, _ = await desk.decided("settle")
     desk.provider.decide(debit["provider_ref"], "charge_back")
-    await bring(desk, debit)
+    await desk.bring(debit)
     await desk.until(wish, lambda debit: debit["state"] == "claimed")
     claimed = (await desk.facts(debit))[-1]
     assert isinstance(claimed, DebitClaimed)
@@ -147,29 +71,16 @@ async def test_case_15_a_claim_blocks_sending_until_it_is_withdrawn(desk: Desk) 
     await desk.day(date(2022, 9, 28))
     await desk.room.idle(desk.business_id)
     assert len(await desk.debits(wish)) == 1
-    assert (await desk.post(f"collections/{wish.instalment_id}/retry")).status_code == 409
-    withdrawn = event_of(desk, debit, "charged_back", action="chargeback_cancelled")
+    withdrawn = desk.event_of(debit, "charged_back", action="chargeback_cancelled")
     await desk.call_back(callback(withdrawn))
     await desk.until(wish, lambda debit: debit["state"] == "settled")
     assert isinstance((await desk.facts(debit))[-1], DebitSettled)
 
 
-def event_of(desk: Desk, debit: dict[str, Any], like: str, **changes: Any) -> dict[str, Any]:
-    """An event like one that the bank has told of a debit, a little later and otherwise as given."""
-    bodies = [json.loads(body)["events"][0] for body in desk.provider.callbacks(debit["provider_ref"])]
-    (event,) = (event for event in bodies if event["action"] == like)
-    own: dict[str, Any] = {"id": f"EV{new_id()}", "created_at": "2022-09-27T23:00:00.000000Z"}
-    return {**event, **own, **changes}
-
-
-def callback(*events: dict[str, Any]) -> bytes:
-    return json.dumps({"events": events, "meta": {"webhook_id": str(new_id())}}).encode()
-
-
 async def test_case_16_a_contradiction_blocks_sending_and_the_provider_is_asked(desk: Desk) -> None:
     wish, debit, _ = await desk.decided("decline")
-    await bring(desk, debit)
-    await desk.call_back(callback(event_of(desk, debit, "failed", action="confirmed")))
+    await desk.bring(debit)
+    await desk.call_back(callback(desk.event_of(debit, "failed", action="confirmed")))
     await desk.room.idle(desk.business_id)
     assert "said_failed" in [fact["action"] for fact in await desk.told(debit)]
     (declined,) = await desk.debits(wish)
@@ -179,7 +90,7 @@ async def test_case_16_a_contradiction_blocks_sending_and_the_provider_is_asked(
 
 async def test_case_17_of_two_facts_at_one_moment_the_bad_one_is_the_last(desk: Desk) -> None:
     wish, debit, _ = await desk.decided("settle")
-    confirmed = event_of(desk, debit, "confirmed")
+    confirmed = desk.event_of(debit, "confirmed")
     failed = confirmed | {
         "id": f"EV{new_id()}",
         "action": "failed",
@@ -202,7 +113,7 @@ async def test_case_19_a_cancelled_mandate_and_its_payment_come_in_any_order(des
         "details": {"origin": "bank", "cause": "mandate_cancelled", "scheme": "becs"},
         "links": {"mandate": provider_mandate},
     }
-    child = event_of(desk, debit, "submitted", action="cancelled", details=cancelled["details"])
+    child = desk.event_of(debit, "submitted", action="cancelled", details=cancelled["details"])
     child["links"]["parent_event"] = cancelled["id"]
     events = [cancelled, child] if first == "mandate" else [child, cancelled]
     for event in events:
@@ -238,7 +149,7 @@ async def test_a_mandate_that_is_suspended_lets_nothing_out_until_it_is_active_a
 
 async def test_case_20_an_unknown_reason_is_never_tried_again(desk: Desk) -> None:
     wish, debit, _ = await desk.decided("decline", cause="a_cause_of_tomorrow", reason_code="Z9")
-    await bring(desk, debit)
+    await desk.bring(debit)
     declined = await desk.until(wish, lambda debit: debit["state"] == "declined")
     assert (declined["code"], declined["reason_class"]) == ("a_cause_of_tomorrow", "hard")
     assert [fact["code"] for fact in await desk.told(debit)][-1] == "Z9"

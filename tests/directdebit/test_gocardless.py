@@ -101,7 +101,7 @@ def test_an_event_is_read_into_our_words() -> None:
     heard = account().parse(a_callback(an_event()))
     (notice,) = heard.notices
     assert heard.trouble is None
-    assert (notice.kind, notice.provider_ref, notice.claimed_debit_id) == ("failed", "PM1", DEBIT)
+    assert (notice.kind, notice.provider_ref, notice.named_id) == ("failed", "PM1", DEBIT)
     assert (notice.cause, notice.code, notice.reason_class) == ("insufficient_funds", "6", "soft")
     assert notice.occurred_at == datetime(2022, 9, 27, 9, 13, 51, 404000, UTC)
 
@@ -120,7 +120,7 @@ def test_a_mandate_is_read_likewise() -> None:
         resource_metadata={"mandate_id": str(DEBIT)},
     )
     (notice,) = account().parse(a_callback(event)).notices
-    assert (notice.kind, notice.provider_ref, notice.claimed_debit_id) == ("mandate_cancelled", "MD1", DEBIT)
+    assert (notice.kind, notice.provider_ref, notice.named_id) == ("mandate_cancelled", "MD1", DEBIT)
     assert (notice.reason_class, notice.ends_mandate) == (None, False)
 
 
@@ -166,7 +166,7 @@ def test_an_unreadable_event_is_trouble_and_spoils_no_other(change: dict[str, An
 @pytest.mark.parametrize("metadata", [None, [], {}, {"debit_id": None}, {"debit_id": "mine"}, {"debit_id": 7}])
 def test_a_payment_of_somebody_else_names_no_debit(metadata: Any) -> None:
     (notice,) = account().parse(a_callback(an_event(resource_metadata=metadata))).notices
-    assert notice.claimed_debit_id is None
+    assert notice.named_id is None
 
 
 @pytest.mark.parametrize("details", [None, [], "x", {}, {"cause": 7}, {"cause": ["a"]}])

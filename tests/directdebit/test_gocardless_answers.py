@@ -26,6 +26,7 @@ def conflict(**first: Any) -> httpx.Response:
 
 REPEATED = {"reason": "idempotent_creation_conflict", "links": {"conflicting_resource_id": "PM9"}}
 INVALID = {"error": {"type": "validation_failed", "errors": [{"field": "mandate", "message": "could not be found"}]}}
+TOO_LATE = {"error": {"type": "validation_failed", "errors": [{"field": "charge_date", "message": "is over"}]}}
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ INVALID = {"error": {"type": "validation_failed", "errors": [{"field": "mandate"
         (httpx.Response(201, json={"payments": {"id": "PM1"}}), Accepted("PM1")),
         (conflict(**REPEATED), Accepted("PM9")),
         (httpx.Response(422, json=INVALID), Refused("mandate", ends_mandate=True)),
+        (httpx.Response(422, json=TOO_LATE), Refused("charge_date", too_late=True)),
         (conflict(reason="mandate_not_active"), Refused("mandate_not_active", ends_mandate=True)),
         (httpx.Response(400, json={"error": {"type": "invalid_api_usage"}}), Refused("invalid_api_usage")),
         (httpx.Response(201, text="ok"), Unknown("an answer that names nothing")),

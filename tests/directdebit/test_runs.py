@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shared.events.catalog import BusinessChanged, ClientChanged
+from shared.events.catalog import ClientChanged
 from shared.events.directdebit import DebitSettled
 from shared.ids import new_id
-from tests.directdebit.conftest import NOW, TODAY, Desk
-from tests.harness.room import ZONE
+from tests.directdebit.conftest import TODAY, Desk, clock_to
 
 pytestmark = pytest.mark.servers
 
@@ -213,14 +212,6 @@ async def test_a_list_confirmed_days_later_is_debited_on_a_day_without_another_d
     await desk.post(f"runs/{run['run_id']}/confirm")
     debit = await desk.until(listed, lambda debit: debit["state"] == "submitted")
     assert debit["charge_date"] == "2022-09-30"
-
-
-async def clock_to(desk: Desk, on: date) -> None:
-    """The business's test clock has moved on."""
-    profile = {"name": "Harbour Studio", "zone": ZONE, "currency": "AUD", "email": "desk@studio.example"}
-    moved = NOW + (on - TODAY)
-    told = BusinessChanged(business_id=desk.business_id, sequence=2, test_now=moved, **profile)
-    await desk.room.hear(desk.business_id, told)
 
 
 async def test_only_who_may_process_debits_makes_a_run(desk: Desk) -> None:

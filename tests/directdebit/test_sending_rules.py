@@ -17,7 +17,7 @@ from services.directdebit.tables.debits import (
     DebitRevised,
     DebitSending,
 )
-from shared.events.directdebit import DebitDeclined, DebitSubmitted
+from shared.events.directdebit import DebitDeclined, DebitItem, DebitSubmitted
 from shared.ids import new_id
 from tests.directdebit.rows import AT, INSTALMENT, a_collection, a_debit
 
@@ -31,7 +31,6 @@ TODAY = date(2022, 9, 27)
 def test_a_wish_that_was_never_sent_is_due_from_its_date_on() -> None:
     assert sending.due_after_wish(a_collection(), []) == CollectionDue(TODAY)
     assert sending.due_after_wish(a_collection(), [a_debit("cancelled")]) == CollectionDue(TODAY)
-    assert sending.due_after_wish(a_collection(target_minor=0), []) == CollectionDue(None)
 
 
 @pytest.mark.parametrize("state", ["created", "unknown", "submitted", "settled", "declined", "refused", "claimed"])
@@ -78,8 +77,8 @@ def test_from_the_moment_it_is_being_sent_a_debit_stays(state: str) -> None:
 def test_a_soft_failure_is_tried_again_after_3_and_then_7_bank_days(
     failed: date, tries: int, again: date | None
 ) -> None:
-    assert sending.next_attempt_date(failed, tries, soft=True, days=DAYS) == again
-    assert sending.next_attempt_date(failed, tries, soft=False, days=DAYS) is None
+    assert sending.next_attempt_date(failed, tries, soft=True, new_mandate=False, days=DAYS) == again
+    assert sending.next_attempt_date(failed, tries, soft=False, new_mandate=False, days=DAYS) is None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,6 @@ def test_a_soft_failure_is_tried_again_after_3_and_then_7_bank_days(
         ([], {"target_minor": 0}),
         ([a_debit("settled")], {}),
         ([a_debit("declined"), a_debit("submitted")], {}),
-        ([a_debit("claimed")], {}),
         ([a_debit("in_review", review="two_payments")], {}),
         ([a_debit("declined")], {"next_date": TODAY}),
     ],
@@ -98,8 +96,43 @@ def test_nothing_is_tried_beside_what_may_bring_the_money(debits: list[Any], cha
         sending.try_again(a_collection(**changes), debits, today=TODAY)
 
 
+def test_a_mandate_given_in_the_meantime_is_tried_on_the_next_bank_day_whatever_the_reason_was() -> None:
+    for soft, tries in ((True, 3), (False, 1)):
+        again = sending.next_attempt_date(date(2022, 9, 30), tries, soft=soft, new_mandate=True, days=DAYS)
+        assert again == date(2022, 10, 3)
+
+
+def declined(next_date: date | None) -> DebitDeclined:
+    item = DebitItem(instalment_id=INSTALMENT, attempt_no=1, collected_minor=0, in_flight_minor=0, final=False)
+    item = item.model_copy(update={"next_attempt_date": next_date})
+    return DebitDeclined(debit_id=new_id(), sequence=2, currency="AUD", items=[item], code="other", reason_class="soft")
+
+
+@pytest.mark.parametrize(
+    ("fact", "due"),
+    [
+        (DebitCancelled(), CollectionDue(TODAY)),
+        (DebitRevised(INSTALMENT, 2, 0), CollectionDue(TODAY)),
+        (DebitRevised(INSTALMENT, 2, 100), None),
+        (DebitRevised(new_id(), 2, 0), None),
+        (declined(date(2022, 10, 4)), CollectionDue(date(2022, 10, 4))),
+        (declined(None), CollectionDue(None)),
+        (DebitPutInReview("contradiction"), CollectionDue(None)),
+    ],
+)
+def test_what_happens_to_a_debit_says_when_its_instalments_are_due(fact: object, due: CollectionDue | None) -> None:
+    assert sending.due_after(fact, a_collection(), tried_since=False) == due
+    assert sending.due_after(fact, a_collection(), tried_since=True) is None
+
+
+def test_a_debit_whose_date_is_over_is_called_off_and_made_anew() -> None:
+    assert sending.refuse(a_debit("submitting", None), "charge_date", too_late=True) == DebitCancelled()
+    assert sending.refuse(a_debit("submitted"), "charge_date", too_late=True) is None
+
+
 def test_a_person_may_have_it_tried_whatever_the_reason_was() -> None:
     assert sending.try_again(a_collection(), [a_debit("declined")], today=TODAY) == CollectionDue(TODAY)
+    assert sending.try_again(a_collection(), [a_debit("claimed")], today=TODAY) == CollectionDue(TODAY)
     later = a_collection(next_date=date(2022, 10, 4))
     assert sending.try_again(later, [a_debit("declined")], today=TODAY) == CollectionDue(TODAY)
 

@@ -203,11 +203,6 @@ AGAIN = {"final": False, "next_attempt_date": "2022-10-05"}
             "may pass by itself. It will be tried again on Wednesday 5 October 2022.\n",
         ),
         (
-            {"final": False},
-            "It will be tried again. You need not do anything.",
-            "may pass by itself. It will be tried again.",
-        ),
-        (
             {"final": True},
             "It will not be tried again by itself. Please ask us for another way to pay.",
             "may pass by itself. Nothing more is tried automatically. Please agree on another way to pay with Ana.",

@@ -5,7 +5,7 @@ Over both transports; and over a bus that brings every event twice and in a rand
 
 import asyncio
 from collections import Counter
-from datetime import date
+from datetime import date, time
 from typing import Any
 
 import pytest
@@ -53,7 +53,7 @@ async def a_life(studio: Studio) -> None:
 
     await studio.live(september(15))
     assert await labels(studio, package_id) == {1: "paid"}
-    await studio.clock(september(15), at=studio.at(11))
+    await studio.clock(september(15), at=time(11))
     await studio.attend(first)
     assert await studio.balance(package_id) == (4, 1, 1)
     await studio.live(september(20))

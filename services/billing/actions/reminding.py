@@ -7,7 +7,7 @@ from datetime import date
 
 from sqlalchemy import text
 
-from services.billing.rules.standing import REMIND_AFTER
+from services.billing.rules.standing import REMIND_AFTER, REMIND_WHO_IS_DEBITED_AFTER
 from shared import failpoints
 from shared.database import Db
 from shared.outbox import alike
@@ -20,6 +20,7 @@ with due as materialized (
     v.payer_id, v.currency, new_id() as event_id
   from instalments i join invoices v using (invoice_id)
   where i.state = 'due' and i.reminded_date is null and i.due_date <= :due_by
+    and (i.target_minor = 0 or i.due_date <= :debit_due_by)
     and not exists (select from debit_facts f where f.instalment_id = i.instalment_id)
   order by i.instalment_id limit :at_once
   for update of i
@@ -43,6 +44,7 @@ async def remind(db: Db, on: date, *, at_once: int) -> int:
     given = {
         "date": on,
         "due_by": on - REMIND_AFTER,
+        "debit_due_by": on - REMIND_WHO_IS_DEBITED_AFTER,
         "at_once": at_once,
         "business_id": db.context.business_id,
         "alike": alike(db, "billing"),

@@ -15,7 +15,8 @@ from shared.events.billing import CollectionFailed, InstalmentOverdue
 
 Label = Literal["scheduled", "due", "overdue", "paid_uncleared", "paid", "paid_final", "void"]
 REMIND_AFTER = timedelta(days=3)
-"""Long enough for a weekend, on which no bank debits, and for a person to have confirmed the run of the day."""
+REMIND_WHO_IS_DEBITED_AFTER = timedelta(days=8)
+"""Long enough for the longest weekend, on which no bank debits, and for a person to have confirmed the list."""
 
 
 class NotYetPaid(Invalid):
@@ -104,7 +105,8 @@ def remind(invoice: Invoice, instalment: Instalment, *, today: date) -> Instalme
     at once (`actions/reminding.py`); a property test holds it to this.
     """
     stands = stand(instalment)
-    early = instalment.due_date + REMIND_AFTER > today
+    pause = REMIND_WHO_IS_DEBITED_AFTER if instalment.target_minor else REMIND_AFTER
+    early = instalment.due_date + pause > today
     if stands.state != "due" or early or instalment.reminded_date or instalment.debit_facts:
         return None
     return InstalmentOverdue(

@@ -3,13 +3,13 @@
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.directdebit.bank import Account
 from services.directdebit.rules.errors import DebitsUnderWay, NoProvider
 from services.directdebit.tables.debits import Debit
-from services.directdebit.tables.mandates import ProcessBilling, ProviderAccount
+from services.directdebit.tables.mandates import Mandate, ProcessBilling, ProviderAccount
 from shared.database import Db
 from shared.sealed import Seal
 
@@ -24,8 +24,8 @@ async def keep(db: Db, seal: Seal, account: Account, *, same_account: bool) -> N
     business_id = db.context.business_id
     before = await db.get(ProviderAccount, business_id, with_for_update=True)
     if before and not same_account and (await find(db, seal)).token != account.token:
-        under_way = select(Debit.debit_id).where(Debit.state.in_(UNDER_WAY)).limit(1)
-        if await db.scalar(under_way) is not None:
+        under_way = select(or_(exists().where(Debit.state.in_(UNDER_WAY)), exists().where(Mandate.state == "pending")))
+        if await db.scalar(under_way):
             raise DebitsUnderWay("Wait for them, or say same_account if the token is a new one of the same account.")
     sealed: dict[str, Any] = {
         "access_token": seal.close(account.token, about=f"provider token of {business_id}"),

@@ -3,10 +3,11 @@
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import undefer
 
 from services.directdebit.actions import become, debits_of
 from services.directdebit.rules import sending
-from services.directdebit.tables.collections import Collection
+from services.directdebit.tables.collections import Collection, RunDated
 from shared.database import Db
 from shared.errors import NotFound
 from shared.events.billing import CollectionRequested
@@ -17,14 +18,13 @@ async def take_request(db: Db, event: CollectionRequested) -> None:
 
     The day that asked first is kept whatever the version: by it the announced are counted (`docs/decisions/0013`).
     """
-    due_date = event.collect_date if event.target_minor > 0 else None
-    values = event.model_dump() | {"business_id": db.context.business_id, "next_date": due_date}
+    values = event.model_dump() | {"business_id": db.context.business_id, "next_date": event.collect_date}
     new = insert(Collection).values(**values).on_conflict_do_nothing().returning(Collection.instalment_id)
     if await db.scalar(new) is not None:
         return
     collection = await db.get_one(Collection, event.instalment_id, with_for_update=True, populate_existing=True)
-    if collection.run_date is None:
-        collection.run_date = event.run_date
+    if collection.run_date is None and event.run_date:
+        collection.apply(RunDated(event.run_date))
     if event.version <= collection.version:
         return
     collection.apply(event)
@@ -46,7 +46,7 @@ async def try_again(db: Db, instalment_id: UUID) -> None:
 
 async def find_collection(db: Db, instalment_id: UUID) -> Collection:
     """What billing wants collected of an instalment. Raises NotFound."""
-    collection = await db.get(Collection, instalment_id)
+    collection = await db.get(Collection, instalment_id, options=[undefer(Collection.live_minor)])
     if collection is None:
         raise NotFound
     return collection

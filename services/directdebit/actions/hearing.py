@@ -1,7 +1,6 @@
 """Callbacks: stored with their facts, then folded into the debits and mandates that they are about."""
 
 from dataclasses import asdict, replace
-from datetime import date
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -9,12 +8,12 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.directdebit.actions import alone, bank_days, become, lock
+from services.directdebit.actions import alone, become, end_mandate, lock, next_dates
 from services.directdebit.bank import Heard, Said, Unknown
-from services.directdebit.rules import folding, sending
+from services.directdebit.rules import folding
 from services.directdebit.tables.callbacks import Delivery, Folded, Parked, ProviderFact
 from services.directdebit.tables.debits import Debit, DebitIdentified, DebitItem, SettlementDated
-from services.directdebit.tables.mandates import Mandate, MandateBecame
+from services.directdebit.tables.mandates import Mandate
 from shared.database import Db
 from shared.errors import NotFound
 from shared.events.directdebit import DebitSettled
@@ -72,8 +71,9 @@ async def fold(db: Db, fact_id: UUID) -> None:
     elif of_mandate:
         await _fold_mandate(db, owner, fact)
     else:
+        await alone(db, "payer", (await db.get_one(Debit, owner)).payer_id)
         debit = await lock(db, owner)
-        await _count(db, fact, Folded(debit_id=owner))
+        await _own_facts(db, fact, Folded(debit_id=owner))
         if debit.provider_ref is None:
             debit.apply(DebitIdentified(fact.provider_ref))
         await _follow(db, debit)
@@ -85,42 +85,24 @@ async def _follow(db: Db, debit: Debit) -> None:
     decided = folding.fold(facts)[1]
     if decided:
         db.context = replace(db.context, business_date=decided.business_date)
-    next_dates = await _next_dates(db, debit, decided) if decided and decided.reason_class else {}
-    change = folding.follow(debit, facts, another_is_live=await _another_is_live(db, debit), next_date=next_dates.get)
+    again = {}
+    if decided and decided.reason_class:
+        again = await next_dates(db, debit, decided.business_date, soft=decided.reason_class == "soft")
+    change = folding.follow(debit, facts, another_is_live=await _another_is_live(db, debit), next_dates=again)
     if change is None:
         return
     if isinstance(change, DebitSettled):
         debit.apply(SettlementDated(db.today))
     await become(db, debit, change)
-    if folding.ends_mandate(change, facts):
-        mandate = await db.get_one(Mandate, debit.mandate_id, with_for_update=True)
-        if mandate.state in ("active", "suspended"):
-            mandate.apply(MandateBecame("cancelled"))
-
-
-async def _next_dates(db: Db, debit: Debit, decided: ProviderFact) -> dict[UUID, date | None]:
-    """When each instalment of a debit is tried again, were it to fail for this reason."""
-    instalments = [item.instalment_id for item in debit.items]
-    tries = (
-        select(DebitItem.instalment_id, func.count())
-        .join(Debit, Debit.debit_id == DebitItem.debit_id)
-        .where(DebitItem.instalment_id.in_(instalments), Debit.mandate_id == debit.mandate_id)
-        .where(Debit.state != "cancelled", Debit.debit_id <= debit.debit_id)
-        .group_by(DebitItem.instalment_id)
-    )
-    days = await bank_days(db, debit.currency)
-    soft = decided.reason_class == "soft"
-    return {
-        instalment_id: sending.next_attempt_date(decided.business_date, count, soft=soft, days=days)
-        for instalment_id, count in await db.execute(tries)
-    }
+    if folding.ends_mandate(change, decided):
+        await end_mandate(db, debit.mandate_id, "cancelled")
 
 
 async def _fold_mandate(db: Db, mandate_id: UUID, fact: ProviderFact) -> None:
     mandate = await db.get_one(Mandate, mandate_id)
     await alone(db, "payer", mandate.payer_id)
     mandate = await db.get_one(Mandate, mandate_id, with_for_update=True, populate_existing=True)
-    await _count(db, fact, Folded(mandate_id=mandate_id))
+    await _own_facts(db, fact, Folded(mandate_id=mandate_id))
     facts = (await db.scalars(select(ProviderFact).where(ProviderFact.mandate_id == mandate_id))).all()
     others = exists().where(
         Mandate.payer_id == mandate.payer_id, Mandate.state == "active", Mandate.mandate_id != mandate_id
@@ -133,9 +115,9 @@ async def _fold_mandate(db: Db, mandate_id: UUID, fact: ProviderFact) -> None:
 async def _debit_of(db: Db, fact: ProviderFact) -> UUID | None:
     """The debit of this business that a fact is about: the one it names, and no other has its payment."""
     by_payment = await db.scalar(select(Debit.debit_id).where(Debit.provider_ref == fact.provider_ref))
-    if fact.claimed_debit_id is None:
+    if fact.named_id is None:
         return by_payment
-    by_name = await db.scalar(select(Debit.debit_id).where(Debit.debit_id == fact.claimed_debit_id))
+    by_name = await db.scalar(select(Debit.debit_id).where(Debit.debit_id == fact.named_id))
     return None if by_payment and by_payment != by_name else by_name
 
 
@@ -145,11 +127,11 @@ async def _mandate_of(db: Db, fact: ProviderFact) -> UUID | None:
     return await db.scalar(named.order_by(Mandate.mandate_id.desc()).limit(1))
 
 
-async def _count(db: Db, fact: ProviderFact, folded: Folded) -> None:
+async def _own_facts(db: Db, fact: ProviderFact, folded: Folded) -> None:
     """All facts that name the same payment and the same debit count for it: who owns one, owns all."""
     alike = select(ProviderFact).where(
         ProviderFact.provider_ref == fact.provider_ref,
-        ProviderFact.claimed_debit_id.is_not_distinct_from(fact.claimed_debit_id),
+        ProviderFact.named_id.is_not_distinct_from(fact.named_id),
         ProviderFact.state.in_(("received", "parked")),
         ProviderFact.kind.is_not(None),
     )
@@ -166,18 +148,22 @@ async def _another_is_live(db: Db, debit: Debit) -> bool:
     return bool(await db.scalar(select(others)))
 
 
-async def contradicted(db: Db, debit_id: UUID) -> str | None:
-    """The payment of a debit of which the provider has told what does not fit together; None where it does now."""
+ASKED_ABOUT = ("contradiction", "another_is_live")
+
+
+async def in_question(db: Db, debit_id: UUID) -> str | None:
+    """The payment of a debit of which it is to be asked how it stands; None where that is clear by now."""
     debit = await db.get(Debit, debit_id)
-    return debit.provider_ref if debit and debit.review == "contradiction" else None
+    return debit.provider_ref if debit and debit.review in ASKED_ABOUT else None
 
 
 async def take_answer(db: Db, debit_id: UUID, provider_ref: str, answer: Said | Unknown) -> None:
     """What the provider says when it is asked is one more fact, about all that it has told so far."""
     await alone(db, "payment", provider_ref)
+    await alone(db, "payer", (await db.get_one(Debit, debit_id)).payer_id)
     debit = await lock(db, debit_id)
     newest = await db.scalar(select(func.max(ProviderFact.occurred_at)).where(ProviderFact.debit_id == debit_id))
-    if debit.review != "contradiction" or not isinstance(answer, Said):
+    if debit.review not in ASKED_ABOUT or not isinstance(answer, Said):
         return
     said: dict[str, Any] = {
         "fact_id": new_id(),

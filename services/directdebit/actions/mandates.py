@@ -20,11 +20,11 @@ from shared.work import schedule
 
 RELEASE = text(
     "update collections c set next_date = greatest(collect_date, :today)"
-    " where payer_id = :payer_id and target_minor > 0 and not exists (select from debit_items i"
+    " where payer_id = :payer_id and not exists (select from debit_items i"
     "  join debits d using (debit_id) where i.instalment_id = c.instalment_id"
     "  and (i.live or d.state in ('claimed', 'in_review')))"
 )
-"""What a payer owes by debit and is neither collected nor on its way is due, whatever had failed before."""
+"""What of a payer's is neither collected nor on its way is due, whatever had failed before."""
 
 
 async def record_mandate(
@@ -35,10 +35,12 @@ async def record_mandate(
     Raises NotYetKnown for an unknown client, MandateInUse where it is another payer's, NoProvider where the business
     has no account to ask with.
     """
-    await _prepare(db, payer_id)
+    await _prepare(db, payer_id, provider_mandate)
+    await _let_go_out(db, payer_id)
     await _replace(db, Mandate.payer_id == payer_id, Mandate.state.in_(("active", "pending")))
     await _add(db, mandate_id, payer_id, account_ending, provider_mandate=provider_mandate, state="active")
-    await _let_go_out(db, payer_id, mandate_id)
+    await _move_listed(db, payer_id, mandate_id)
+    await fold_parked(db, provider_mandate)
 
 
 async def register(db: Db, mandate_id: UUID, *, payer_id: UUID, account: PayerAccount, seal: Seal) -> None:
@@ -65,16 +67,17 @@ async def to_register(db: Db, mandate_id: UUID, seal: Seal) -> PayerAccount | No
 
 async def conclude_registration(db: Db, mandate_id: UUID, outcome: Accepted | Refused | Unknown) -> None:
     """Take in what the provider answered to a registration; its callbacks that came before the answer fold now."""
-    mandate = await db.get_one(Mandate, mandate_id)
-    await alone(db, "payer", mandate.payer_id)
-    mandate = await db.get_one(Mandate, mandate_id, with_for_update=True, populate_existing=True)
+    payer_id = (await db.get_one(Mandate, mandate_id)).payer_id
+    await _alone(db, payer_id, outcome.provider_ref if isinstance(outcome, Accepted) else None)
+    mandate = await db.get_one(Mandate, mandate_id, populate_existing=True)
     if mandate.state != "pending":
         return
     match outcome:
         case Accepted(provider_mandate):
-            await _replace(db, Mandate.payer_id == mandate.payer_id, Mandate.state == "active")
+            await _let_go_out(db, payer_id)
+            await _replace(db, Mandate.payer_id == payer_id, Mandate.state == "active")
             mandate.apply(MandateRegistered(provider_mandate))
-            await _let_go_out(db, mandate.payer_id, mandate_id)
+            await _move_listed(db, payer_id, mandate_id)
             await fold_parked(db, provider_mandate)
         case Refused(reason):
             log.error("mandate_refused", mandate_id=mandate_id, reason=reason)
@@ -100,12 +103,20 @@ def _about(mandate_id: UUID) -> str:
     return f"account of mandate {mandate_id}"
 
 
-async def _prepare(db: Db, payer_id: UUID) -> None:
+async def _alone(db: Db, payer_id: UUID, provider_mandate: str | None) -> None:
+    """Nobody makes debits, hears of this mandate, or changes the payer's mandates at the same time."""
+    await alone(db, "run")
+    if provider_mandate:
+        await alone(db, "payment", provider_mandate)
+    await alone(db, "payer", payer_id)
+
+
+async def _prepare(db: Db, payer_id: UUID, provider_mandate: str | None = None) -> None:
     if await db.get(ProviderAccount, db.context.business_id) is None:
         raise errors.NoProvider("Put it to /directdebit/v1/provider.")
     if await db.get(Client, payer_id) is None:
         raise NotYetKnown("client", payer_id)
-    await alone(db, "payer", payer_id)
+    await _alone(db, payer_id, provider_mandate)
 
 
 async def _replace(db: Db, *which: ColumnElement[bool]) -> None:
@@ -134,10 +145,14 @@ async def _add(db: Db, mandate_id: UUID, payer_id: UUID, account_ending: str, **
         raise
 
 
-async def _let_go_out(db: Db, payer_id: UUID, mandate_id: UUID) -> None:
-    """The next run takes what waited; what is listed already moves to the new mandate."""
+async def _let_go_out(db: Db, payer_id: UUID) -> None:
+    """The next run takes what waited. Before any mandate is touched: collections are locked first."""
+    await db.execute(RELEASE, {"payer_id": payer_id, "today": db.today})
+
+
+async def _move_listed(db: Db, payer_id: UUID, mandate_id: UUID) -> None:
+    """What is listed already goes out under the new mandate."""
     await db.flush()
     listed = select(Debit).where(Debit.payer_id == payer_id, Debit.state == "created").with_for_update()
     for debit in (await db.scalars(listed)).all():
         debit.apply(DebitMoved(mandate_id))
-    await db.execute(RELEASE, {"payer_id": payer_id, "today": db.today})

@@ -36,7 +36,7 @@ with ready as not materialized (
     and not exists (select from debits d where d.charge_date = :charge_date and d.payer_id = c.payer_id
       and d.state not in ('cancelled', 'refused'))
     and not exists (select from debit_items i join debits d using (debit_id) where i.instalment_id = c.instalment_id
-      and (i.live or d.state in ('claimed', 'in_review')))
+      and (i.live or d.state = 'in_review'))
 ), payer as materialized (
   select distinct payer_id from ready order by payer_id limit :at_once
 ), due as materialized (
@@ -44,6 +44,7 @@ with ready as not materialized (
     1 + (select count(*) from debit_items i join debits d using (debit_id)
       where i.instalment_id = c.instalment_id and d.state <> 'cancelled') as attempt_no
   from ready join payer using (payer_id) join collections c using (instalment_id)
+  where c.next_date <= :date and c.target_minor > 0 -- once more: the lock may have waited for what changed it
   order by c.instalment_id for update of c
 ), debit as materialized (
   select new_id() as debit_id, payer_id, mandate_id, currency, sum(target_minor) as amount_minor
@@ -127,7 +128,7 @@ async def run_day(db: Db, run_id: UUID) -> str:
 
     Not before all that the days announced is here, or ten minutes have passed: who comes later joins the next run.
     """
-    await alone(db, "run", "")
+    await alone(db, "run")
     day = (await db.execute(NEWEST)).one_or_none()
     if day is None:
         return "done"
@@ -151,15 +152,15 @@ async def run_day(db: Db, run_id: UUID) -> str:
 
 async def make_list(db: Db, run_id: UUID) -> None:
     """List all that is due, for a person to confirm. Raises NoProvider, RunIsOpen or NothingDue."""
-    await alone(db, "run", "")
+    await alone(db, "run")
     if await db.get(ProviderAccount, db.context.business_id) is None:
         raise errors.NoProvider("Put it to /directdebit/v1/provider.")
     if open_run := await db.scalar(select(Run.run_id).where(Run.state == "listed")):
         raise errors.RunIsOpen(f"It is /directdebit/v1/runs/{open_run}.", run_id=open_run)
     charge_date = (await bank_days(db, db.business.currency)).on_or_after(db.today)
-    listed = more = await _collect(db, run_id, charge_date=charge_date, state="listed")
-    while more == AT_ONCE:
-        more = await _collect(db, run_id, charge_date=charge_date, state="listed")
+    listed = 0
+    while made := await _collect(db, run_id, charge_date=charge_date, state="listed"):
+        listed += made
     if not listed:
         raise errors.NothingDue("What waits has no mandate, or its payer is debited on that day already.")
 
@@ -193,7 +194,7 @@ async def find_run(db: Db, run_id: UUID) -> Run:
 
 
 async def _locked(db: Db, run_id: UUID) -> Run:
-    await alone(db, "run", "")
+    await alone(db, "run")
     await find_run(db, run_id)
     return await db.get_one(Run, run_id, with_for_update=True, populate_existing=True)
 

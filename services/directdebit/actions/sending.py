@@ -6,12 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from services.directdebit.actions import alone, bank_days, become, lock
+from services.directdebit.actions import alone, bank_days, become, end_mandate, lock, next_dates
 from services.directdebit.actions.mandates import fold_parked
 from services.directdebit.bank import Accepted, Bank, Payment, Refused, Unknown
 from services.directdebit.rules import sending
 from services.directdebit.tables.debits import UNSENT, Debit, DebitCancelled, DebitSending
-from services.directdebit.tables.mandates import Mandate, MandateBecame
+from services.directdebit.tables.mandates import Mandate
 from shared.database import Db
 
 
@@ -28,8 +28,12 @@ class Sending:
 
 async def begin(db: Db, debit_id: UUID, bank: Bank) -> Sending | None:
     """Write down what is about to be sent, before it is; None when there is nothing to send any more."""
-    if await db.get(Debit, debit_id) is None:
+    unlocked = await db.get(Debit, debit_id)
+    if unlocked is None:
         return None
+    if unlocked.charge_date < db.today:
+        await alone(db, "run")
+    await alone(db, "payer", unlocked.payer_id)
     debit = await lock(db, debit_id)
     if debit.state not in UNSENT:
         return None
@@ -52,7 +56,6 @@ async def _charge_date(db: Db, debit: Debit) -> date:
     """
     if debit.charge_date >= db.today:
         return debit.charge_date
-    await alone(db, "payer", debit.payer_id)
     others = select(Debit.charge_date).where(
         Debit.payer_id == debit.payer_id,
         Debit.charge_date >= db.today,
@@ -70,6 +73,7 @@ async def conclude(db: Db, debit_id: UUID, outcome: Accepted | Refused | Unknown
     """Take in what the provider answered. Facts that came before the answer, and named no debit of ours, fold now."""
     if isinstance(outcome, Accepted):
         await alone(db, "payment", outcome.provider_ref)
+    await alone(db, "payer", (await db.get_one(Debit, debit_id)).payer_id)
     debit = await lock(db, debit_id)
     match outcome:
         case Accepted(provider_ref):
@@ -77,11 +81,11 @@ async def conclude(db: Db, debit_id: UUID, outcome: Accepted | Refused | Unknown
                 await become(db, debit, fact)
             await fold_parked(db, provider_ref)
         case Refused(reason):
-            if refused := sending.refuse(debit, reason):
+            again = await next_dates(db, debit, db.today, soft=False)
+            if refused := sending.refuse(debit, reason, too_late=outcome.too_late, next_dates=again):
                 await become(db, debit, refused)
                 if outcome.ends_mandate:
-                    mandate = await db.get_one(Mandate, debit.mandate_id, with_for_update=True)
-                    mandate.apply(MandateBecame("failed"))
+                    await end_mandate(db, debit.mandate_id, "failed")
         case Unknown():
             if doubt := sending.doubt(debit):
                 await become(db, debit, doubt)

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlalchemy import select
+from sqlalchemy.orm import undefer
 
 from services.directdebit.actions import collecting
 from services.directdebit.api.callers import Processor, Reader
@@ -42,7 +43,7 @@ async def list_collections(
     call: Reader, paging: Paging, payer_id: UUID | None = None, waiting: bool | None = None
 ) -> Page[CollectionView]:
     """What billing wants collected; `waiting=true`: what is neither collected nor on its way."""
-    rows = select(Collection)
+    rows = select(Collection).options(undefer(Collection.live_minor))
     if payer_id:
         rows = rows.where(Collection.payer_id == payer_id)
     if waiting is not None:

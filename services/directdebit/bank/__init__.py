@@ -35,6 +35,8 @@ class Refused:
     reason: str
     ends_mandate: bool = False
     """Whether it is the mandate that is no good."""
+    too_late: bool = False
+    """Whether only the charge date is over: another debit, for a later one, would be taken."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Notice:
     action: str
     kind: Kind | MandateKind | None
     provider_ref: str | None
-    claimed_debit_id: UUID | None
+    named_id: UUID | None
     cause: str | None
     code: str | None
     reason_class: ReasonClass | None

@@ -136,10 +136,10 @@ def _notice(event: Any) -> Notice | None:
     kind: Kind | MandateKind | None
     if resource == "mandates":
         kind, provider_ref = MANDATE_KINDS.get(action), word(links, "mandate")
-        claimed = named(event, "resource_metadata", "mandate_id")
+        named_id = named(event, "resource_metadata", "mandate_id")
     else:
         kind, provider_ref = KINDS.get(action) if resource == "payments" else None, word(links, "payment")
-        claimed = named(event, "resource_metadata", "debit_id")
+        named_id = named(event, "resource_metadata", "debit_id")
     if kind and provider_ref is None:
         return None
     cause = word(details, "cause")
@@ -152,7 +152,7 @@ def _notice(event: Any) -> Notice | None:
         action=action,
         kind=kind,
         provider_ref=provider_ref,
-        claimed_debit_id=claimed,
+        named_id=named_id,
         cause=cause,
         code=word(details, "reason_code"),
         reason_class=reason_class(cause) if bad_news else None,

@@ -230,5 +230,5 @@ def _outcome(answer: httpx.Response, kind: str) -> Accepted | Refused | Unknown:
         return Accepted(made) if made else Unknown("a conflict that names nothing")
     if isinstance(error, dict) and answer.status_code in (400, 409, 422):
         why = reason or word(first, "field") or word(error, "type") or "refused"
-        return Refused(why, ends_mandate=why.startswith("mandate"))
+        return Refused(why, ends_mandate=why.startswith("mandate"), too_late=word(first, "field") == "charge_date")
     return Unknown(f"answered {answer.status_code}")

@@ -125,5 +125,6 @@ def _debits() -> None:
 
 def _facts() -> None:
     op.alter_column("provider_facts", "delivery_id", nullable=True)
+    op.alter_column("provider_facts", "claimed_debit_id", new_column_name="named_id")
     op.add_column("provider_facts", sa.Column("mandate_id", sa.Uuid, sa.ForeignKey("mandates.mandate_id")))
     op.create_index("ix_provider_facts_of_a_mandate", "provider_facts", ["mandate_id"])

@@ -14,7 +14,7 @@ class NoProvider(Conflict):
 
 
 class DebitsUnderWay(Conflict):
-    """Debits are under way at the account that is connected; another account could not tell what became of them."""
+    """Debits or mandates are under way at the account that is connected; another could not tell what became of them."""
 
 
 class MandateInUse(Invalid):

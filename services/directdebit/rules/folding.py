@@ -1,7 +1,8 @@
 """What the provider's facts mean: a debit, or a mandate, is a function of the set of its facts, whatever came when."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
 
@@ -19,8 +20,9 @@ from shared.events.directdebit import (
 
 AtProvider = Literal["submitted", "settled", "declined", "returned_by_bank", "claimed", "in_review"]
 Change = DebitSubmitted | DebitSettled | DebitDeclined | DebitReturned | DebitClaimed | DebitPutInReview
-NextDate = Callable[[UUID], date | None]
-"""Instalment → when it is tried again by itself, were this debit to fail now."""
+NextDates = Mapping[UUID, date | None]
+"""Instalment → when it is tried again by itself, now that its debit has failed."""
+NEVER: NextDates = MappingProxyType({})
 
 RANK: dict[str, int] = {
     "noted": 0,
@@ -91,7 +93,7 @@ def fold(facts: Iterable[ProviderFact]) -> tuple[AtProvider, ProviderFact | None
 
 
 def follow(
-    debit: Debit, facts: Sequence[ProviderFact], *, another_is_live: bool, next_date: NextDate = lambda _: None
+    debit: Debit, facts: Sequence[ProviderFact], *, another_is_live: bool, next_dates: NextDates = NEVER
 ) -> Change | None:
     """What the facts make of a debit, if it is news.
 
@@ -122,19 +124,14 @@ def follow(
     if known == (state, code, reason_class):
         return None
     why = {"code": code, "reason_class": reason_class}
-    again = state_of(debit, next_date=next_date)
+    again = state_of(debit, next_dates=next_dates)
     return DebitReturned(**again, **why) if state == "returned_by_bank" else DebitDeclined(**again, **why)
 
 
-def is_failure(change: object) -> bool:
-    """Whether what is owed is owed again."""
-    return isinstance(change, DebitDeclined | DebitReturned | DebitClaimed)
-
-
-def ends_mandate(change: Change | None, facts: Iterable[ProviderFact]) -> bool:
+def ends_mandate(change: Change | None, decided: ProviderFact | None) -> bool:
     """A failure for a reason that will never pass ends the mandate (R-35)."""
-    decided = fold(facts)[1]
-    return is_failure(change) and decided is not None and decided.ends_mandate
+    failed = isinstance(change, DebitDeclined | DebitReturned | DebitClaimed)
+    return failed and decided is not None and decided.ends_mandate
 
 
 def _review(debit: Debit, review: Review) -> DebitPutInReview | None:
@@ -142,7 +139,7 @@ def _review(debit: Debit, review: Review) -> DebitPutInReview | None:
 
 
 def state_of(
-    debit: Debit, *, collected: bool = False, in_flight: bool = False, next_date: NextDate = lambda _: None
+    debit: Debit, *, collected: bool = False, in_flight: bool = False, next_dates: NextDates = NEVER
 ) -> dict[str, Any]:
     """A debit as billing hears of it: absolute amounts of each item, under the next sequence (docs/decisions/0001)."""
     items = [
@@ -152,7 +149,7 @@ def state_of(
             collected_minor=item.amount_minor if collected else 0,
             in_flight_minor=item.amount_minor if in_flight else 0,
             final=False,
-            next_attempt_date=next_date(item.instalment_id),
+            next_attempt_date=next_dates.get(item.instalment_id),
         )
         for item in debit.items
     ]

@@ -80,8 +80,8 @@ class ProviderFact(BusinessRow, Base):
     """What the action means to us; null where we do not know it."""
     provider_ref: Mapped[str | None]
     """The provider's name of the payment, or of the mandate, that it is about."""
-    claimed_debit_id: Mapped[UUID | None]
-    """The debit that the payment, or the mandate that the mandate, says it is for."""
+    named_id: Mapped[UUID | None]
+    """The debit or the mandate of ours that the payment or mandate says it is."""
     cause: Mapped[str | None]
     code: Mapped[str | None]
     reason_class: Mapped[ReasonClass | None] = mapped_column(Text)

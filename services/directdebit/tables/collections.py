@@ -23,6 +23,13 @@ class CollectionDue:
     next_date: date | None
 
 
+@dataclass(frozen=True)
+class RunDated:
+    """This day of billing's asked for a collection first."""
+
+    run_date: date
+
+
 class Collection(BusinessRow, Base):
     """Billing's wish to have an instalment debited: absolute, and the newest version wins (docs/decisions/0001)."""
 
@@ -54,13 +61,16 @@ class Collection(BusinessRow, Base):
         select(func.coalesce(func.sum(DebitItem.amount_minor), 0))
         .where(DebitItem.instalment_id == instalment_id, DebitItem.live)
         .correlate_except(DebitItem)
-        .scalar_subquery()
+        .scalar_subquery(),
+        deferred=True,
     )
     """What is collected, or on its way to be."""
 
-    def apply(self, fact: CollectionRequested | CollectionDue) -> None:
-        """The only way a collection changes."""
+    def apply(self, fact: CollectionRequested | CollectionDue | RunDated) -> None:
+        """The only way a collection changes, but for the runs that take it and the mandates that let it go out."""
         match fact:
+            case RunDated():
+                self.run_date = fact.run_date
             case CollectionRequested():
                 self.version, self.target_minor, self.currency = fact.version, fact.target_minor, fact.currency
                 self.collect_date, self.payer_id = fact.collect_date, fact.payer_id

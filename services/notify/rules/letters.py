@@ -95,10 +95,8 @@ def collection_failed(event: CollectionFailed, *, payer: str, business: str) -> 
         then = f"It will be tried again on {day(event.next_attempt_date)}. You need not do anything."
     elif event.reason_class == "hard":
         then = "Please set up a new direct debit, or ask us for another way to pay."
-    elif event.final:
-        then = "It will not be tried again by itself. Please ask us for another way to pay."
     else:
-        then = "It will be tried again. You need not do anything."
+        then = "It will not be tried again by itself. Please ask us for another way to pay."
     return {
         "payer": payer,
         "business": business,
@@ -156,8 +154,6 @@ def _next_for_staff(event: CollectionFailed, payer: str) -> str:
         return f"It will be tried again on {day(event.next_attempt_date)}."
     if event.what == "claimed":
         return f"Nothing more is tried automatically, and {payer} was not written to. Please decide what happens next."
-    if not event.final:
-        return "It will be tried again."
     if event.reason_class == "soft":
         return f"Nothing more is tried automatically. Please agree on another way to pay with {payer}."
     return f"Nothing more is tried automatically. Please ask {payer} for a new mandate, or for another way to pay."
