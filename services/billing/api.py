@@ -50,7 +50,7 @@ class InstalmentView(BaseModel):
     state: State
     label: standing.Label
     next_attempt_date: date | None
-    """As the debit that failed last has said; directdebit's `/collections/{instalment_id}` knows what came of it since."""
+    """As the debit that failed last has said; what came of it since, directdebit's `/collections` knows."""
     """From when it is debited again by itself, after a debit has failed."""
 
     @classmethod

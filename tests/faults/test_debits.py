@@ -42,7 +42,7 @@ class Payers:
             payer_id = studio.ana if name == "Ana" else await studio.client(name)
             await studio.quiet()
             self.mandates[name] = await studio.mandate(self.behaviour, payer_id)
-            order = {"client_id": payer_id, "auto_pay": True, "first_due_date": TUESDAY.isoformat()}
+            order: dict[str, Any] = {"client_id": payer_id, "auto_pay": True, "first_due_date": TUESDAY.isoformat()}
             self.packages[name] = [
                 await studio.sell(await studio.template(**PAID_IN_FULL | {"price_minor": price}), **order)
                 for price in prices
@@ -161,14 +161,13 @@ async def test_a_decline_that_comes_back_is_told_once_though_killed(
 
     async def decline() -> None:
         for (payment,) in sent.values():
-            await studio.at_the_bank(payment["id"], "decline", cause="insufficient_funds")
+            path = f"/practice/payments/{payment['id']}/decline"
+            (await studio.observer.bank.post(path, json={"cause": "insufficient_funds"})).raise_for_status()
 
     await house.survive(failpoint, decline)
     await free_what_the_dead_held(studio, *house.victim)
     await studio.quiet()
-    assert await payers.invoices() == {
-        name: [("overdue", price, 0) for price in prices] for name, prices in PRICES.items()
-    }
+    assert await payers.invoices() == {name: [("due", price, 0) for price in prices] for name, prices in PRICES.items()}
     assert [len(of_one) for of_one in (await payers.at_the_bank()).values()] == [1, 1, 1]
     told = {name: await declines(studio, f"{name.lower()}@clients.example") for name in PRICES}
     assert told == {name: len(prices) for name, prices in PRICES.items()}, "of each invoice, once"
