@@ -1,7 +1,7 @@
 """What must hold between services, and between them and the bank, once all is quiet. Pure: rows in, offenders out."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,19 +13,33 @@ HOLD_OF = {
     "late_cancelled": "consumed",
     "cancelled": "returned",
 }
-DEBITED = {"submitted", "settled", "declined", "returned_by_bank", "in_review"}
+DEBITED = {"submitted", "settled", "declined", "returned_by_bank", "claimed", "in_review"}
+"""The states of a debit that the bank has."""
+AT_THE_BANK = {
+    "confirmed": "settled",
+    "paid_out": "settled",
+    "failed": "declined",
+    "cancelled": "declined",
+    "charged_back": "claimed",
+}
+"""What a step in the bank's log makes of a debit; any other leaves it on its way."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Rows of one business, from the services that own them, and the bank's own log (of all businesses)."""
+    """Rows of one business, from the services that own them, and the bank's own log of it.
+
+    `brought` is what billing has of each debit by the newest facts; `held` names the callbacks it keeps back.
+    """
 
     bookings: list[Any]
     holds: list[Any]
     packages: list[Any]
     billed: list[Any]
     debits: list[Any]
+    brought: list[Any]
     bank: list[dict[str, Any]]
+    held: set[str]
 
 
 def bookings_and_holds_agree(facts: Facts) -> list[Any]:
@@ -64,12 +78,59 @@ def closed_sessions_are_billed_once(facts: Facts) -> list[Any]:
 
 
 def the_bank_knows_each_debit_once(facts: Facts) -> list[Any]:
-    """Each debit we sent is one payment in the bank's own log, of the same amount."""
-    payments = Counter((str(p["metadata"].get("debit_id")), p["amount"]) for p in facts.bank)
-    sent = {(str(debit.debit_id), debit.amount_minor) for debit in facts.debits if debit.state in DEBITED}
-    ours = {str(debit.debit_id) for debit in facts.debits}
-    doubled = [key for key, times in payments.items() if key[0] in ours and (times != 1 or key not in sent)]
-    return doubled + [key for key in sent if not payments[key]]
+    """Each debit we sent is one payment in the bank's own log, of the same amount; and each such payment is one."""
+    named = ((p["metadata"].get("debit_id"), p["amount"]) for p in facts.bank)
+    payments = Counter((debit_id, amount) for debit_id, amount in named if debit_id)
+    sent = Counter((str(debit.debit_id), debit.amount_minor) for debit in facts.debits if debit.state in DEBITED)
+    return list((payments - sent).elements()) + list((sent - payments).elements())
+
+
+def end_at_the_bank(payment: Mapping[str, Any], held: Container[str]) -> str:
+    """What the bank has told of a payment, as a state of a debit; a callback that it keeps back is not told yet."""
+    end = "submitted"
+    for step in payment["history"]:
+        if step["links"]["callback"] not in held:
+            becomes = AT_THE_BANK.get(step["action"], end)
+            end = "returned_by_bank" if (end, becomes) == ("settled", "declined") else becomes
+    return end
+
+
+def debits_end_as_at_the_bank(facts: Facts) -> list[Any]:
+    """A debit is settled, failed, claimed or on its way, as the bank has told; one in review waits for a person.
+
+    A bank that is asked says `failed` before and after the money came, so declined and returned are one end here.
+    """
+    ends = {p["metadata"].get("debit_id"): _failed(end_at_the_bank(p, facts.held)) for p in facts.bank}
+    return [
+        (debit.debit_id, debit.state, ends[str(debit.debit_id)])
+        for debit in facts.debits
+        if debit.state in DEBITED - {"in_review"}
+        and ends.get(str(debit.debit_id), _failed(debit.state)) != _failed(debit.state)
+    ]
+
+
+def _failed(state: str) -> str:
+    return "failed" if state in ("declined", "returned_by_bank") else state
+
+
+def billing_has_what_debits_brought(facts: Facts) -> list[Any]:
+    """What billing has of each debit as collected, on its way and final is what directdebit says of it."""
+    nothing = (0, 0, False)
+    reviewed = {debit.debit_id for debit in facts.debits if debit.state == "in_review"}
+    has = {row.debit_id: (row.collected_minor, row.in_flight_minor, row.final) for row in facts.brought}
+    says = {
+        debit.debit_id: (
+            debit.amount_minor if debit.state == "settled" else 0,
+            debit.amount_minor if debit.state == "submitted" else 0,
+            debit.final,
+        )
+        for debit in facts.debits
+    }
+    return [
+        (debit_id, says.get(debit_id), has.get(debit_id))
+        for debit_id in (says.keys() | has.keys()) - reviewed
+        if says.get(debit_id, nothing) != has.get(debit_id, nothing)
+    ]
 
 
 ACROSS: dict[str, Callable[[Facts], list[Any]]] = {
@@ -77,4 +138,6 @@ ACROSS: dict[str, Callable[[Facts], list[Any]]] = {
     "no session without a booking": no_session_without_a_booking,
     "closed sessions are billed once": closed_sessions_are_billed_once,
     "the bank knows each debit once": the_bank_knows_each_debit_once,
+    "debits end as at the bank": debits_end_as_at_the_bank,
+    "billing has what debits brought": billing_has_what_debits_brought,
 }

@@ -70,8 +70,8 @@ async def advance(
     steps = [until] if jump else [today + timedelta(days=count) for count in range(1, (until - today).days + 1)]
     for day in steps:
         now = datetime.combine(day, since.time().replace(fold=0), since.tzinfo)
-        await move_bank(observer.bank, business_id, now)
-        await _come_to_rest(observer, business_id, today, seconds)
+        if await move_bank(observer.bank, business_id, now):
+            await _come_to_rest(observer, business_id, today, seconds)
         await put(now)
         today = day
         await _come_to_rest(observer, business_id, today, seconds)

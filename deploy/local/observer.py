@@ -35,6 +35,13 @@ KNOWN = (
 )
 PARKED = "select type, error from inbox_failed where business_id = :id and next_attempt_at is null"
 
+BROUGHT = (
+    "select debit_id, sum(collected_minor) as collected_minor, sum(in_flight_minor) as in_flight_minor,"
+    " bool_and(final) as final from (select distinct on (debit_id, instalment_id) * from debit_facts"
+    "  order by debit_id, instalment_id, sequence desc) newest group by debit_id"
+)
+"""What is true now of each debit for billing: its facts with the highest sequence."""
+
 
 class Parts(Protocol):
     """What there is to look into."""
@@ -175,6 +182,23 @@ class Observer:
             holds=await rows("packages", "select booking_id, package_id, state, closure_id from holds"),
             packages=await rows("packages", "select package_id, post_bill, state, closure_id from packages"),
             billed=await rows("billing", "select booking_id from invoice_lines where booking_id is not null"),
-            debits=await rows("directdebit", "select debit_id, state, amount_minor from debits"),
-            bank=(await self.bank.get("/practice/log")).json()["payments"],
+            debits=await rows("directdebit", "select debit_id, state, amount_minor, final from debits"),
+            brought=await rows("billing", BROUGHT),
+            bank=await self.bank_log(business_id),
+            held=await self.held(business_id),
         )
+
+    async def bank_log(self, business_id: UUID) -> list[dict[str, Any]]:
+        """Every payment that the bank was ever asked for by a business, with its history."""
+        found = await self.bank.get("/practice/creditors", params={"reference": str(business_id)})
+        logs = [
+            await self.bank.get("/practice/log", params={"creditor": creditor["id"]})
+            for creditor in found.raise_for_status().json()["creditors"]
+        ]
+        return [payment for log in logs for payment in log.raise_for_status().json()["payments"]]
+
+    async def held(self, business_id: UUID) -> set[str]:
+        """The callbacks that the bank keeps back, to make them later."""
+        of_business = {"state": "held", "reference": str(business_id)}
+        answer = (await self.bank.get("/practice/callbacks", params=of_business)).raise_for_status()
+        return {callback["id"] for callback in answer.json()["callbacks"]}

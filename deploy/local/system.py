@@ -142,21 +142,19 @@ async def bank_account(made: System, business_id: UUID, name: str, now: datetime
     return {"access_token": answer.json()["creditors"]["access_token"], "callback_secrets": [secret]}
 
 
-async def move_bank(http: httpx.AsyncClient | str, business_id: UUID, now: datetime) -> None:
-    """Let the days pass at the practice bank for a business, up to this instant; its callbacks are then on their way.
+async def move_bank(http: httpx.AsyncClient, business_id: UUID, now: datetime) -> bool:
+    """Let the days pass at the practice bank for a business, up to this instant; whether it then has things to tell.
 
-    `http` is a client of the bank or its address. Where the bank does not know the business, has it in real time, or
-    is there already, nothing happens.
+    `http` is a client of the bank. Where the bank does not know the business, has it in real time, or is there
+    already, nothing happens.
     """
-    if isinstance(http, str):
-        async with httpx.AsyncClient(base_url=http, timeout=BANK_SECONDS) as client:
-            await move_bank(client, business_id, now)
-        return
+    eventful = 0
     found = await http.get("/practice/creditors", params={"reference": str(business_id)})
     for creditor in found.raise_for_status().json()["creditors"]:
         if creditor["now"] and datetime.fromisoformat(creditor["now"]) < now:
             moved = await http.put(f"/practice/creditors/{creditor['id']}/clock", json={"now": now.isoformat()})
-            moved.raise_for_status()
+            eventful += moved.raise_for_status().json()["meta"]["eventful_days"]
+    return eventful > 0
 
 
 def _encryption_key(state: Path) -> str:

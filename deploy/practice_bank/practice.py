@@ -44,7 +44,8 @@ async def creditors(ledger: TheLedger, reference: str | None = None) -> dict[str
 @router.put("/practice/creditors/{creditor_id}/clock")
 async def move_clock(bank: TheBank, creditor_id: str, clock: NewClock) -> dict[str, Any]:
     """Let the days of a creditor pass, up to this instant."""
-    return {"creditors": creditor_view(bank.move_clock(creditor_id, clock.now))}
+    creditor, eventful = bank.move_clock(creditor_id, clock.now)
+    return {"creditors": creditor_view(creditor), "meta": {"eventful_days": eventful}}
 
 
 @router.get("/practice/scenarios")

@@ -1,7 +1,7 @@
 """What the ledger holds, one class per table, as read back."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from deploy.practice_bank.rules import MANDATE_STATUS_AFTER, STATUS_AFTER
@@ -32,6 +32,14 @@ class Creditor:
     def today(self) -> date:
         """The date in the creditor's zone."""
         return self.time.date()
+
+    @property
+    def first_charge_date(self) -> date:
+        """The first date that is not over for the creditor.
+
+        In real time its zone is not known here: today is the date of UTC, and west of that it may be a day less.
+        """
+        return self.today if self.now else self.today - timedelta(days=1)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Scenario:
 
 COLLECTED = (Step("settle", 2), Step("pay_out", 1))
 HELD_BANK_DAYS = 2
-OUTAGE_REQUESTS = 3
+OUTAGE_REQUESTS = 2
 
 
 def _fails(cause: str) -> tuple[Step, ...]:

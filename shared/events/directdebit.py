@@ -27,7 +27,7 @@ class DebitItem(Part):
 
 
 class DebitEvent(Event):
-    """The state of a debit after a provider's fact; the business date of the envelope is the provider's own."""
+    """The state of a debit, dated by the provider where a fact of the provider's says it, else by the business."""
 
     debit_id: UUID
     sequence: int

@@ -16,7 +16,10 @@ SMALL = {
 ]""",
     "clients.csv": "name,email\nAna,ana@clients.example\nBo,bo@clients.example\n",
     "mandates.csv": (
-        "client,signed_on,payments,cause\nAna,2022-09-09,settle,\nBo,2022-09-09,decline,insufficient_funds\n"
+        "client,starts_on,mandate,account_number,scenario,cause\n"
+        "Ana,2022-09-09,signed,,collects,\n"
+        "Bo,2022-09-09,registered,400218730,decline,insufficient_funds\n"
+        "Bo,2022-09-13,,,late_return,\n"
     ),
     "sales.csv": (
         "package,client,template,sold_on,sold_by,auto_pay,price,first_due_date,auto_renew,close_on\n"

@@ -71,7 +71,7 @@ def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
     table = '\ufeffname , email\r\n"Ana, the elder",ana@clients.example\r\n\r\nBo,\r\n'
     others = {
         "payments_csv": SMALL["payments.csv"].split("Bo")[0],
-        "mandates_csv": "client,signed_on,payments\n",
+        "mandates_csv": "client,starts_on,mandate,scenario\n",
         "sales_csv": SMALL["sales.csv"].split("A1")[0],
     }
     books = read_books(
@@ -111,7 +111,49 @@ def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
             "clients.csv, row 3, name: “Ana” is also in clients.csv, row 2; leave one out",
         ),
         ("clients.csv", "Ana,", "Ana,1,", "clients.csv, row 2 has 3 cells for 2 columns; put quotes around"),
-        ("mandates.csv", "settle,", "settle,other", "mandates.csv, row 2, cause: “other” is no cause that a bank give"),
+        (
+            "mandates.csv",
+            "collects,",
+            "collects,other",
+            "mandates.csv, row 2, cause: “other” is no cause that a bank gi",
+        ),
+        (
+            "mandates.csv",
+            "collects,",
+            "collects,refer_to_payer",
+            "mandates.csv, row 2, cause: “refer_to_payer” is for payments that fail, and collects has none; leave it",
+        ),
+        (
+            "mandates.csv",
+            "collects",
+            "sunshine",
+            "mandates.csv, row 2, scenario: “sunshine” is no scenario of the bank; write one of manual, settle, ",
+        ),
+        (
+            "mandates.csv",
+            "signed",
+            "given",
+            "mandates.csv, row 2, mandate: “given” will not do; write signed for a new",
+        ),
+        ("mandates.csv", "signed", "", "mandates.csv, row 2, mandate: Ana has none yet on 2022-09-09; write signed or"),
+        (
+            "mandates.csv",
+            "400218730",
+            "40021 8730",
+            "mandates.csv, row 3, account_number: what is written is no account number; write 5 to 17 made-up digits",
+        ),
+        (
+            "mandates.csv",
+            "400218730",
+            "",
+            "mandates.csv, row 3, account_number: goes with the mandate registered; write both, or neither",
+        ),
+        (
+            "mandates.csv",
+            "2022-09-13",
+            "2022-09-09",
+            "mandates.csv, row 4, client: “Bo and 2022-09-09” is also in mandates.csv, row 3",
+        ),
         ("mandates.csv", "Ana", "Anna", "mandates.csv, row 2, client: “Anna” is not in clients.csv; write Ana"),
         (
             "mandates.csv",

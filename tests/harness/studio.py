@@ -76,13 +76,10 @@ class Studio:
     async def clock(self, on: date, at: time = time(8)) -> None:
         """It is now this date and time, at the bank first and then at the business."""
         now = datetime.combine(on, at, ZONE)
-        await move_bank(self.observer.bank, self.business_id, now)
-        await self.quiet()
+        if await move_bank(self.observer.bank, self.business_id, now):
+            await self.quiet()
         await self.owner.make("PUT", "/catalog/v1/business/clock", {"now": now.isoformat()})
         await self.quiet()
-
-    def at(self, hour: int) -> time:
-        return time(hour)
 
     async def live(self, until: date) -> None:
         """Let days go by, one after the other."""

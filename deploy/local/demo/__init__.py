@@ -124,13 +124,15 @@ def _verdict(console: Console, wrong: list[str], *, starting: float, living: flo
 
 
 def _where_next(console: Console, made: Up, folder: Path, *, stay: bool) -> None:
-    look_around = "./dev demo --stay, or ./dev up with the data of this run: API pages, mails, the bank's log"
+    folder_given = "" if made.state == STATE else f" --state {_short(made.state)}"
+    look_around = f"./dev up{folder_given}: this run's data, with the API pages, the mails and the bank's page"
     lines = addresses(made) if stay else [("look around", look_around), ("mails", str(_short(made.state / "mail")))]
+    when = "in another terminal" if stay else "once ./dev up runs"
     lines += [
+        ("more days", f"{when}: ./dev clock advance 14{folder_given}"),
+        ("scenarios", f"{when}: ./dev bank list, then ./dev bank late_return{folder_given}"),
         ("own input", f"copy {_short(folder)}, change it, ./dev demo --input your-folder"),
-        ("rules", "docs/rules.md: every rule with its source and its line"),
-        ("events", "docs/events.md: who tells what, and who hears it"),
-        ("API", "docs/openapi.json"),
+        ("docs", "docs/rules.md: every rule; docs/events.md: who tells what to whom; docs/openapi.json: every request"),
     ]
     console.print("\nWhere to look next", style="bold")
     for what, where in lines:

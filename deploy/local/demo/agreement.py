@@ -9,6 +9,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from deploy.local.demo.problems import Problem, shown
 from deploy.local.demo.shapes import CLOSES, OPENS, Booking, Mandate, Payment, Row, Sale, Template
+from deploy.practice_bank.scenarios import SCENARIOS
 from services.catalog import rules
 from services.catalog.tables import OfferedService, Staff
 from shared.events.catalog import Terms, Tier
@@ -30,7 +31,7 @@ KEYS = {
     "services": ("name",),
     "templates": ("name",),
     "clients": ("name",),
-    "mandates": ("client", "signed_on"),
+    "mandates": ("client", "starts_on"),
     "sales": ("package",),
     "payments": ("client", "package", "paid_on", "method"),
     "bookings": ("client", "starts_at"),
@@ -103,9 +104,26 @@ def _before(row: Row, field: str, earlier: str, value: date | None, limit: date)
         yield Problem(row.place, field, f"{value} lies before {earlier}, {limit}; write that day or a later one")
 
 
+def without_mandate(mandates: Sequence[Mandate]) -> Iterator[Problem]:
+    """What the bank does with a client's debits is said once there is a mandate; for rows that are all good."""
+    firsts: dict[str, Mandate] = {}
+    for row in sorted(mandates, key=lambda row: row.starts_on):
+        if firsts.setdefault(row.client, row) is row and row.mandate is None:
+            message = f"{row.client} has none yet on {row.starts_on}; write signed or registered"
+            yield Problem(row.place, "mandate", message)
+
+
 def _mandate(mandate: Mandate) -> Iterator[Problem]:
-    if mandate.cause and mandate.payments != "decline":
-        yield Problem(mandate.place, "cause", f"{shown(mandate.cause)} is for payments that decline; leave it out")
+    if (mandate.mandate == "registered") != (mandate.account_number is not None):
+        yield Problem(mandate.place, "account_number", "goes with the mandate registered; write both, or neither")
+    if mandate.cause and not _fails(mandate.scenario):
+        message = f"{shown(mandate.cause)} is for payments that fail, and {mandate.scenario} has none; leave it out"
+        yield Problem(mandate.place, "cause", message)
+
+
+def _fails(scenario: str) -> bool:
+    behaves = SCENARIOS[scenario]
+    return behaves.at_once == "decline" or any(step.cause for step in behaves.steps)
 
 
 def _sale(sale: Sale, template: Template | None, *, seller: Any) -> Iterator[Problem]:

@@ -11,12 +11,14 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from deploy.local.demo import shapes
-from deploy.local.demo.agreement import disagreements
+from deploy.local.demo.agreement import disagreements, without_mandate
 from deploy.local.demo.problems import BadBooks, Problem, shown
 from deploy.local.demo.shapes import Books, Place, Row
 
 R = TypeVar("R", bound=Row)
 
+SECRET = {"account_number"}
+"""Fields whose content is never repeated."""
 NO_COMMA = "has no commas; save it as CSV with a comma between the columns"
 
 
@@ -55,6 +57,8 @@ def read_books(folder: Path) -> Books:
     names = {name: sheet.names("package" if name == "sales" else "name") for name, sheet in sheets.items()}
     rows: dict[str, Any] = {name: sheet.rows for name, sheet in sheets.items()}
     problems += disagreements(rows, names)
+    if not sheets["mandates"].problems:
+        problems += without_mandate(rows["mandates"])
     if problems:
         raise BadBooks(folder, problems)
     return Books(business=business.rows[0], **rows)
@@ -187,4 +191,5 @@ def _why(kind: type[BaseModel], error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"is empty; {instead}"
     reason = str(error["ctx"]["error"]) if error["type"] == "value_error" else "will not do"
-    return f"{shown(error['input'])} {reason}; {instead}"
+    what = "what is written" if name in SECRET else shown(error["input"])
+    return f"{what} {reason}; {instead}"

@@ -4,12 +4,13 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, SecretStr
 
 AMOUNT = re.compile(r"(\d{1,8})(?:\.(\d\d))?", re.ASCII)
 DAY = re.compile(r"20\d\d-\d\d-\d\d", re.ASCII)
 MOMENT = re.compile(r"20\d\d-\d\d-\d\d [0-2]\d:[0-5]\d", re.ASCII)
 MINUTES = re.compile(r"\d{1,4}", re.ASCII)
+ACCOUNT = re.compile(r"\d{5,17}", re.ASCII)
 ANSWERS = {"yes": True, "no": False}
 
 
@@ -60,6 +61,13 @@ def number(written: object) -> int:
     return int(str(written))
 
 
+def account(written: object) -> SecretStr:
+    """The number of a bank account, in digits; what was written is never shown again."""
+    if not ACCOUNT.fullmatch(str(written)):
+        raise ValueError("is no account number")
+    return SecretStr(str(written))
+
+
 def several(written: object) -> list[Any]:
     """A list, as JSON has them."""
     if not isinstance(written, list):
@@ -72,4 +80,5 @@ Day = Annotated[date, BeforeValidator(day)]
 Days = Annotated[tuple[date, ...], BeforeValidator(days)]
 Moment = Annotated[datetime, BeforeValidator(moment)]
 YesNo = Annotated[bool, BeforeValidator(answer)]
+Account = Annotated[SecretStr, BeforeValidator(account)]
 Number = Annotated[int, BeforeValidator(number)]

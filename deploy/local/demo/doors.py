@@ -15,6 +15,7 @@ AT_ONCE = 8
 TRIES = 8
 PAUSE_SECONDS = 0.25
 PAGE = 200
+BRANCH = "062-000"
 
 
 class Refused(Exception):
@@ -103,24 +104,21 @@ class Doors:
         self._account = await bank_account(self.system, self.business_id, name, now)
         await self.make("PUT", "/directdebit/v1/provider", self._account)
 
-    async def mandate(self, holder: str, currency: str, behaviour: dict[str, str]) -> dict[str, Any]:
-        """The client signs at the bank's own page, and the bank is told what to do with each debit."""
+    async def sign(self, holder: str, currency: str) -> dict[str, Any]:
+        """The client signs at the bank's own page; the mandate as the bank has it."""
         account = {
             "account_holder_name": holder,
             "account_number": "123456789",
-            "branch_code": "062-000",
+            "branch_code": BRANCH,
             "currency": currency,
         }
-        bank = self.system.bank_url
+        url = f"{self.system.bank_url}/practice/mandates"
         headers = {"Authorization": f"Bearer {self._account['access_token']}"}
-        answer = await self._sent("POST", f"{bank}/practice/mandates", json={"mandates": account}, headers=headers)
+        answer = await self._sent("POST", url, json={"mandates": account}, headers=headers)
         mandate: dict[str, Any] = answer.raise_for_status().json()["mandates"]
-        told = await self._sent("POST", f"{bank}/practice/mandates/{mandate['id']}/behaviour", json=behaviour)
-        told.raise_for_status()
         return mandate
 
-    async def bank_log(self) -> list[dict[str, Any]]:
-        """Every payment that the bank was ever asked for, with its history."""
-        answer = await self._sent("GET", f"{self.system.bank_url}/practice/log")
-        payments: list[dict[str, Any]] = answer.raise_for_status().json()["payments"]
-        return payments
+    async def behave(self, provider_mandate: str, behaviour: dict[str, str]) -> None:
+        """The bank is told what to do with the next debits of a mandate."""
+        url = f"{self.system.bank_url}/practice/mandates/{provider_mandate}/behaviour"
+        (await self._sent("POST", url, json=behaviour)).raise_for_status()

@@ -11,6 +11,7 @@ from deploy.local.demo.doors import Doors
 from deploy.local.demo.people import Ids, People
 from deploy.local.demo.shapes import CLOSES, OPENS, Booking, Books, Row, Template
 from deploy.local.observer import Observer
+from deploy.local.system import move_bank
 
 R = TypeVar("R", bound=Row)
 QUIET_SECONDS = 60
@@ -70,7 +71,11 @@ class Life:
         await self.observer.until_quiet(self.doors.business_id, QUIET_SECONDS)
 
     async def _clock(self, day: date, at: time) -> None:
-        await self._put(self.books.business.at(day, at))
+        """It becomes so late at the bank first, and at the business when all that the bank tells is taken in."""
+        now = self.books.business.at(day, at)
+        if await move_bank(self.observer.bank, self.doors.business_id, now):
+            await self._quiet()
+        await self._put(now)
         await self._quiet()
 
     async def _put(self, now: datetime) -> None:
@@ -113,15 +118,20 @@ class Life:
     # A day
 
     async def _morning(self, day: date) -> None:
-        """The day starts, what falls due is billed and collected; staff say who came, people buy, call off and book."""
+        """The day starts, what falls due is billed and collected; staff say who came, people buy, call off and book.
+
+        What changes at the bank counts for the debits of that day; a new mandate for those of the next.
+        """
         self._now_is(day, "morning")
+        of_mandates = [row for row in self.books.mandates if row.starts_on == day]
+        await self._all(self.people.behave, [row for row in of_mandates if row.mandate is None])
         await self._clock(day, OPENS)
         called_off = [row for row in self.books.bookings if row.cancelled_on == day]
         at_once = [row for row in called_off if row.booked_on == day]
         unsaid, self._unsaid = self._unsaid, []
         await asyncio.gather(
             self._all(self.people.attend, unsaid),
-            self._all(self.people.sign, [row for row in self.books.mandates if row.signed_on == day]),
+            self._all(self.people.sign, [row for row in of_mandates if row.mandate]),
         )
         await self._all(self.people.sell, [row for row in self.books.sales if row.sold_on == day])
         await self._all(self.people.cancel, [row for row in called_off if row.booked_on < day])

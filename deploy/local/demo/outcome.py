@@ -9,20 +9,22 @@ from typing import Any
 
 from sqlalchemy import text
 
-from deploy.local.across import ACROSS
+from deploy.local.across import ACROSS, end_at_the_bank
 from deploy.local.demo.life import Life
 from deploy.local.demo.people import Refusal
 from deploy.local.observer import DEFINITIONS
 
 Items = Sequence[Mapping[str, Any]]
 
-SENT = ("submitted", "settled", "declined")
-AT_THE_BANK = {
-    "submitted": ("submitted",),
-    "settled": ("confirmed", "paid_out"),
-    "declined": ("failed",),
+STATES = {
+    "settled": "collected",
+    "submitted": "in flight",
+    "declined": "declined",
+    "returned_by_bank": "returned",
+    "claimed": "claimed",
 }
-"""What directdebit's states are called by the bank."""
+"""The states of a debit that was sent, as the page calls them; what the bank has told of a payment has the same."""
+LOST = ("declined", "returned_by_bank", "claimed")
 BILLED = (
     "select envelope::json -> 'data' ->> 'business_date' as day from event_log"
     " where business_id = :id and type = 'billing.day_billed.v1'"
@@ -49,7 +51,7 @@ class Seen:
     journal: Items
     debits: Items
     payments: Items
-    """The bank's own log, as far as our mandates go."""
+    """The bank's own log; the `end` of each is what the bank has told of it, `payer_id` who signed its mandate."""
     messages: Items
     delivered: Sequence[str]
     """The Message-ID of each mail that came, once for each time."""
@@ -87,7 +89,8 @@ async def look(life: Life) -> Seen:
         doors.everything("/directdebit/v1/debits"),
         doors.everything("/notify/v1/messages"),
     )
-    log = await doors.bank_log()
+    payments = await life.observer.bank_log(doors.business_id)
+    held = await life.observer.held(doors.business_id)
     violations = await life.observer.violations(doors.business_id)
     ledgers = await asyncio.gather(
         *(doors.everything(f"/packages/v1/packages/{package['package_id']}/history") for package in packages)
@@ -114,7 +117,11 @@ async def look(life: Life) -> Seen:
         invoices=invoices,
         journal=journal,
         debits=debits,
-        payments=[payment for payment in log if payment["links"]["mandate"] in life.people.mandates],
+        payments=[
+            payment
+            | {"end": end_at_the_bank(payment, held), "payer_id": life.people.payers.get(payment["links"]["mandate"])}
+            for payment in payments
+        ],
         messages=messages,
         delivered=[message_id for message_id in arrived if message_id in ours],
         violations=violations,
@@ -161,7 +168,7 @@ def ties(seen: Seen) -> list[Tie]:
     """What must be the same in all books, to the day, to the session, to the cent and to the mail."""
     days = {"the clock": len(seen.days), "billing": len(seen.billed), "each once": len(set(seen.billed))}
     mails = {"notify": len(in_state(seen.messages, "sent")), "mail server": len(set(seen.delivered))}
-    return [Tie("days billed", days), *_sessions(seen), *_debits(seen), _paid(seen), Tie("mails", mails)]
+    return [Tie("days billed", days), *_sessions(seen), _paid(seen), Tie("mails", mails)]
 
 
 def _sessions(seen: Seen) -> list[Tie]:
@@ -216,29 +223,37 @@ def _paid(seen: Seen) -> Tie:
     return Tie("paid in all", views, money=True)
 
 
-def _debits(seen: Seen) -> list[Tie]:
-    """Each debit we know of is one payment of the bank's, with the same end; what it brought is what was paid."""
+def by_state(seen: Seen) -> dict[str, tuple[Tie, Tie]]:
+    """For each state of debits how many there are and what they come to: for directdebit, the bank and billing."""
     billed = {
         "settled": total(collected(seen.invoices).values(), "collected_minor"),
         "submitted": total(seen.invoices, "in_flight_minor"),
     }
-    made = [
-        Tie("debits", {"directdebit": len(in_state(seen.debits, *SENT)), "bank": len(seen.payments)}),
-        Tie(
-            "sent to the bank",
-            {
-                "directdebit": total(in_state(seen.debits, *SENT), "amount_minor"),
-                "bank": total(seen.payments, "amount"),
-            },
-            money=True,
-        ),
-    ]
-    for state, what in {"settled": "collected", "submitted": "in flight", "declined": "declined"}.items():
-        views = {
-            "directdebit": total(in_state(seen.debits, state), "amount_minor"),
-            "bank": total(in_state(seen.payments, *AT_THE_BANK[state], field="status"), "amount"),
-        }
+    made = {}
+    for state, says in STATES.items():
+        ours, theirs = in_state(seen.debits, state), in_state(seen.payments, state, field="end")
+        amounts = {"directdebit": total(ours, "amount_minor"), "bank": total(theirs, "amount")}
         if state in billed:
-            views["billing"] = billed[state]
-        made.append(Tie(what, views, money=True))
+            amounts["billing"] = billed[state]
+        counts = {"directdebit": len(ours), "bank": len(theirs)}
+        made[state] = (Tie(f"debits {says}", counts), Tie(says, amounts, money=True))
     return made
+
+
+def by_payer(seen: Seen) -> list[Tie]:
+    """What came in by debit from each payer: for directdebit, the bank, and billing."""
+    payers = {debit["payer_id"] for debit in seen.debits} | {payment["payer_id"] for payment in seen.payments}
+    sums = []
+    for payer_id in sorted(payers, key=str):
+        invoices = [invoice for invoice in seen.invoices if invoice["payer_id"] == payer_id]
+        views = {
+            "directdebit": total(_of(payer_id, in_state(seen.debits, "settled")), "amount_minor"),
+            "bank": total(_of(payer_id, in_state(seen.payments, "settled", field="end")), "amount"),
+            "billing": total(collected(invoices).values(), "collected_minor"),
+        }
+        sums.append(Tie(f"collected of {seen.names.get(payer_id, 'nobody we know')}", views, money=True))
+    return sums
+
+
+def _of(payer_id: str, items: Items) -> Items:
+    return [item for item in items if item["payer_id"] == payer_id]

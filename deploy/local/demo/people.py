@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from deploy.local.demo.doors import Doors, Refused
+from deploy.local.demo.doors import BRANCH, TRIES, Doors, Refused
 from deploy.local.demo.shapes import Booking, Books, Mandate, Payment, Place, Sale
 
 OWED = ("due", "overdue")
@@ -42,20 +42,60 @@ class People:
         self.books, self.doors, self._did = books, doors, did
         self.ids = Ids()
         self.refusals: list[Refusal] = []
-        self.mandates: list[str] = []
-        """The names of our mandates at the bank."""
+        self.payers: dict[str, str] = {}
+        """Whose each of our mandates is that the bank was ever given, by its name there."""
+        self._mandates: dict[str, str] = {}
+        """The newest of each client."""
 
     async def sign(self, row: Mandate) -> None:
-        behaviour = {"payments": row.payments} | ({"cause": row.cause} if row.cause else {})
-        signed = await self.doors.mandate(row.client, self.books.business.currency, behaviour)
-        self.mandates.append(signed["id"])
+        """The client gives a new mandate, and the bank is told what to do with its debits."""
+        if row.mandate == "registered":
+            provider_mandate = await self._registered(row)
+        else:
+            provider_mandate = await self._signed(row)
+        if provider_mandate:
+            self.payers[provider_mandate] = self.ids.clients[row.client]
+            self._mandates[row.client] = provider_mandate
+            await self.behave(row)
+
+    async def behave(self, row: Mandate) -> None:
+        """From now on the bank treats the client's debits so."""
+        if provider_mandate := self._mandates.get(row.client):
+            behaviour = {"payments": row.scenario} | ({"cause": row.cause} if row.cause else {})
+            await self.doors.behave(provider_mandate, behaviour)
+
+    async def _signed(self, row: Mandate) -> str:
+        """At the bank's own page; we learn the name of the mandate."""
+        signed = await self.doors.sign(row.client, self.books.business.currency)
+        provider_mandate: str = signed["id"]
         body = {
             "payer_id": self.ids.clients[row.client],
-            "provider_mandate": signed["id"],
+            "provider_mandate": provider_mandate,
             "account_ending": signed["account_number_ending"],
         }
         await self.doors.make("POST", "/directdebit/v1/mandates", body, act=f"{row.place}, sign")
         self._did("signed")
+        return provider_mandate
+
+    async def _registered(self, row: Mandate) -> str | None:
+        """From inside, with the account that the client has told us; None where the bank does not take it."""
+        body = {
+            "payer_id": self.ids.clients[row.client],
+            "account_holder": row.client,
+            "branch_code": BRANCH,
+            "account_number": row.account_number and row.account_number.get_secret_value(),
+        }
+        for _ in range(TRIES):  # asked again under the same key, it goes on waiting for the bank
+            made = await self.doors.make(
+                "POST", "/directdebit/v1/mandates/register", body, act=f"{row.place}, register"
+            )
+            if made["state"] == "active":
+                self._did("registered")
+                return str(made["provider_mandate"])
+            if made["state"] != "pending":
+                break
+        self.refusals.append(Refusal(row.place, "register", f"the mandate is {made['state']} at the bank", False))
+        return None
 
     async def sell(self, row: Sale) -> None:
         order = {

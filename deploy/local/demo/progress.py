@@ -12,6 +12,7 @@ from rich.table import Column
 
 SAID = {
     "signed": "mandate{} signed",
+    "registered": "mandate{} registered",
     "sold": "package{} sold",
     "booked": "booked",
     "cancelled": "cancelled",

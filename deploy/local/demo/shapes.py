@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from deploy.local.demo.columns import Day, Days, Moment, Money, Number, YesNo, several
+from deploy.local.demo.columns import Account, Day, Days, Moment, Money, Number, YesNo, several
 from deploy.practice_bank.rules import BECS_REASONS, SCHEMES
+from deploy.practice_bank.scenarios import SCENARIOS
 from shared.texts import Email, Line
 
 OPENS, CLOSES = time(6), time(21)
@@ -24,6 +25,12 @@ def _zone(name: str) -> str:
 def _cause(name: str) -> str:
     if name not in BECS_REASONS:
         raise ValueError("is no cause that a bank gives")
+    return name
+
+
+def _scenario(name: str) -> str:
+    if name not in SCENARIOS:
+        raise ValueError("is no scenario of the bank")
     return name
 
 
@@ -124,15 +131,17 @@ class Client(Row):
 
 
 class Mandate(Row):
-    """mandates.csv: what the bank will do with each debit of a client."""
+    """mandates.csv: from a day on, what the bank does with the debits of a client, and under which mandate."""
 
     client: str = Field(description="a name of clients.csv")
-    signed_on: Day = Field(description="a date such as 2022-09-09")
-    payments: Literal["settle", "decline", "manual"] = Field(
-        description="settle, decline, or manual to leave debits under way"
+    starts_on: Day = Field(description="a date such as 2022-09-09")
+    mandate: Literal["signed", "registered"] | None = Field(
+        None, description="signed for a new one at the bank's page, registered for one from here, or nothing"
     )
+    account_number: Account | None = Field(None, description="5 to 17 made-up digits, where it is registered")
+    scenario: Annotated[str, AfterValidator(_scenario)] = Field(description=f"one of {', '.join(SCENARIOS)}")
     cause: Annotated[str, AfterValidator(_cause)] | None = Field(
-        None, description=f"why the bank declines: one of {', '.join(BECS_REASONS)}"
+        None, description=f"why the bank fails them: one of {', '.join(BECS_REASONS)}"
     )
 
 
@@ -198,7 +207,7 @@ class Books:
     @property
     def days(self) -> list[date]:
         """Every day from the first on which something happens to the last."""
-        found = {mandate.signed_on for mandate in self.mandates} | {payment.paid_on for payment in self.payments}
+        found = {mandate.starts_on for mandate in self.mandates} | {payment.paid_on for payment in self.payments}
         found |= {day for sale in self.sales for day in (sale.sold_on, *sale.close_on)}
         for booking in self.bookings:
             found |= {day for day in (booking.booked_on, booking.cancelled_on) if day}

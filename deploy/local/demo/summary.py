@@ -7,10 +7,25 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from deploy.local.demo.outcome import AT_THE_BANK, Items, Seen, Tie, in_state, invariants, moved, prepaid, ties, total
+from deploy.local.demo.outcome import (
+    LOST,
+    STATES,
+    Items,
+    Seen,
+    Tie,
+    by_payer,
+    by_state,
+    in_state,
+    invariants,
+    moved,
+    prepaid,
+    ties,
+    total,
+)
 from deploy.local.demo.shapes import Books
 from deploy.local.demo.timeline import plot
 from deploy.local.demo.wording import counted, money
@@ -20,13 +35,13 @@ KINDS = {
     "booking_confirmed": "bookings",
     "booking_cancelled": "cancellations",
     "invoice_issued": "invoices",
+    "instalment_overdue": "reminders",
     "collection_failed": "failed debits",
 }
 PLAIN = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
 """Lines under the head and over the foot, where no terminal is."""
-COLUMNS = "held: booked, to come; ahead: booked beyond the open period; after use: billed at the close"
+COLUMNS = "(held: booked, to come; ahead: booked beyond the open period; after use: billed at the close)"
 WIDEST = 110
-STATES = {"settled": "settled", "submitted": "in flight", "declined": "declined"}
 
 
 def conclude(console: Console, books: Books, seen: Seen) -> list[str]:
@@ -37,27 +52,36 @@ def conclude(console: Console, books: Books, seen: Seen) -> list[str]:
     title = f"{books.business.name}, {since} to {last.day} {last:%B %Y}, amounts in {books.business.currency}"
     console.print()
     console.rule(Text(title, style="bold"), characters="-")
-    _section(console, "Sessions", _sessions(console, seen), COLUMNS)
+    _section(console, f"Sessions {COLUMNS}", _sessions(console, seen))
     _section(console, "Money", _money(console, seen))
-    _section(console, "Week by week", *plot(seen, mark=mark, width=min(console.width, WIDEST) - 2))
+    _section(console, *plot(seen, mark=mark, width=min(console.width, WIDEST) - 2))
     _section(console, "The five flows", _flows(seen))
-    _section(console, "The bank's own log beside directdebit's", _bank(console, seen))
-    checked = ties(seen)
-    _section(console, "All books side by side", *map(_tie, checked))
-    _section(console, f"Mails: {_mails(seen)}")
+    _section(console, "The bank's own log beside directdebit's, and what billing has of it", _bank(console, seen))
+    checked, of_payers = ties(seen), by_payer(seen)
+    _section(console, "All books side by side", *map(_tie, checked), *_payers(of_payers))
     if surprises := [refusal for refusal in seen.refusals if not refusal.expected]:
         listed = [f"{refusal.place}: {refusal.act}: {refusal.reason}" for refusal in surprises]
         _section(console, "Refused, though the files say otherwise", *listed)
     broken = [f"{name}: {counted(len(rows), 'row')}: {rows[:3]}" for name, rows in seen.violations.items()]
     _section(console, f"{invariants()} invariants checked, {len(broken)} broken", *broken)
+    checked += [tie for of_state in by_state(seen).values() for tie in of_state] + of_payers
     return broken + [f"{tie.what}: {_views(tie)}" for tie in checked if not tie.holds]
 
 
-def _section(console: Console, title: str, *content: Table | Text | str) -> None:
+def _section(console: Console, title: Text | str, *content: Table | Text | str) -> None:
     console.print()
-    console.print(Text(title, style="bold"))
+    console.print(Text(title, style="bold") if isinstance(title, str) else title)
     for part in content:
-        console.print(Padding(Text(part) if isinstance(part, str) else part, (0, 0, 0, 2), expand=False))
+        indented = Padding(Text(part) if isinstance(part, str) else part, (0, 0, 0, 2), expand=False)
+        for line in console.render_lines(indented, pad=False):
+            console.print(_trimmed(line), no_wrap=True)
+
+
+def _trimmed(line: Sequence[Segment]) -> Text:
+    """A line without the blanks at its end, with which cells are filled up."""
+    text = Text.assemble(*((segment.text, segment.style or "") for segment in line))
+    text.rstrip()
+    return text
 
 
 def _table(console: Console, *columns: str, texts: int) -> Table:
@@ -75,7 +99,7 @@ def _table(console: Console, *columns: str, texts: int) -> Table:
 
 def _sessions(console: Console, seen: Seen) -> Table:
     """A row per client: what came is used, lost, set aside or left; sessions that are billed after use apart."""
-    columns = ("client", "packages", "allocated", "used", "forfeited", "held", "left", "ahead", "after\nuse")
+    columns = ("client", "packages", "allocated", "used", "forfeited", "held", "left", "ahead", "after use")
     table = _table(console, *columns, texts=1)
 
     def row(name: str, packages: Items, style: str = "") -> None:
@@ -115,12 +139,13 @@ def _standing(invoices: Sequence[Mapping[str, Any]]) -> tuple[int, int, int, int
 
 
 def _flows(seen: Seen) -> Table:
-    flows = (_returned(seen), _closed(seen), _collected(seen), _by_the_calendar(seen), _declined(seen))
+    flows = (_returned(seen), _closed(seen), _collected(seen), _by_the_calendar(seen), _failed(seen))
     grid = Table.grid(padding=(0, 0, 0, 2))
     for number, flow in enumerate(flows, start=1):
         grid.add_row(Text(str(number), style="cyan"), flow)
     if at_the_desk := _at_the_desk(seen):
         grid.add_row("", at_the_desk)
+    grid.add_row("", _mails(seen))
     if expected := [refusal.reason for refusal in seen.refusals if refusal.expected]:
         reasons = "; ".join(f"{reason[0].lower()}{reason[1:]}" for reason in dict.fromkeys(expected))
         grid.add_row("", f"{counted(len(expected), 'booking')} refused, as the files expect: {reasons}")
@@ -146,24 +171,33 @@ def _closed(seen: Seen) -> str:
         f", a line each, {counted(len(bills), 'invoice')}, {money(total(bills, 'total_minor'))}"
     )
     if renewed:
-        says += f"; {len(renewed)} renewed, {counted(moved(seen), 'session')} moved"
+        says += f"; {len(renewed)} renewed with {counted(moved(seen), 'session')}"
     return says
 
 
 def _collected(seen: Seen) -> str:
     settled, flying = in_state(seen.debits, "settled"), in_state(seen.debits, "submitted")
+    final = [debit for debit in settled if debit["final"]]
+    again = [(debit, item) for debit in seen.debits for item in debit["items"] if item["attempt_no"] > 1]
+    tried = {debit["debit_id"] for debit, _ in again if debit["state"] in STATES}
+    brought = sum(item["amount_minor"] for debit, item in again if debit["state"] == "settled")
     return (
-        f"{counted(len(seen.payments), 'debit')} sent for what was due: {len(settled)} settled, {_sum(settled)};"
-        f" {len(flying)} still under way, {_sum(flying)}"
+        f"{counted(len(seen.payments), 'debit')} sent, one per payer and day: {len(settled)} collected,"
+        f" {_sum(settled)} ({len(final)} final, {_sum(final)}); {len(flying)} still under way, {_sum(flying)};"
+        f" {len(tried)} tried again what had failed, and brought {money(brought)} in the end"
     )
 
 
-def _declined(seen: Seen) -> str:
-    declined = in_state(seen.debits, "declined")
+def _failed(seen: Seen) -> str:
+    lost = {state: in_state(seen.debits, state) for state in LOST}
+    says = [
+        f"{len(debits)} {STATES[state]} ({_causes(debits)}), {_sum(debits)}" for state, debits in lost.items() if debits
+    ]
+    if not says:
+        return "No debit failed"
     told = Counter(m["recipient"] == "business" for m in seen.messages if _kind(m) == "collection_failed")
     return (
-        f"{len(declined)} declined ({_causes(declined)}), {_sum(declined)}: owed again, and"
-        f" {money(_owing_after_a_decline(seen))} of it still is;"
+        f"{'; '.join(says)}: owed again, and {money(_owing_after_a_failure(seen))} of it still is;"
         f" {counted(told[False], 'mail')} to clients, {told[True]} to the desk"
     )
 
@@ -188,13 +222,13 @@ def _at_the_desk(seen: Seen) -> str:
     return f"Paid at the desk: {'; '.join(said)}" if said else ""
 
 
-def _owing_after_a_decline(seen: Seen) -> int:
-    """What is open, and not on its way, of instalments for which a debit was once declined."""
+def _owing_after_a_failure(seen: Seen) -> int:
+    """What is open, and not on its way, of instalments for which a debit once failed."""
     return sum(
         part["open_minor"] - part["in_flight_minor"]
         for invoice in seen.invoices
         for part in invoice["instalments"]
-        if any(f["state"] == "declined" and f["instalment_id"] == part["instalment_id"] for f in invoice["debits"])
+        if any(fact["code"] and fact["instalment_id"] == part["instalment_id"] for fact in invoice["debits"])
     )
 
 
@@ -202,21 +236,31 @@ def _sum(debits: Items) -> str:
     return money(total(debits, "amount_minor"))
 
 
-def _causes(declined: Items) -> str:
-    counts = Counter(str(debit["code"]).replace("_", " ") for debit in declined)
-    return ", ".join(f"{number} of {cause}" for cause, number in counts.most_common())
+def _causes(failed: Items) -> str:
+    """Why they failed; how many for which reason, where there are several."""
+    counts = Counter(str(debit["code"]).replace("_", " ") for debit in failed).most_common()
+    return ", ".join(f"{number} {cause}" if len(counts) > 1 else cause for cause, number in counts)
 
 
 def _bank(console: Console, seen: Seen) -> Table:
-    """The two logs, state by state; they share nothing but the payments themselves."""
-    table = _table(console, "", "directdebit: debits", "amount", "bank: payments", "amount", "", texts=1)
-    for state, says in STATES.items():
-        ours = in_state(seen.debits, state)
-        theirs = in_state(seen.payments, *AT_THE_BANK[state], field="status")
-        sums = total(ours, "amount_minor"), total(theirs, "amount")
-        same = sums[0] == sums[1] and len(ours) == len(theirs)
-        table.add_row(says, str(len(ours)), money(sums[0]), str(len(theirs)), money(sums[1]), _mark(same))
+    """The two logs, state by state, and in the bank's own words; they share nothing but the payments themselves."""
+    columns = ("", "in the bank's words", "debits", "amount", "payments", "amount", "in billing", "")
+    table = _table(console, *columns, texts=2)
+    for state, (counts, amounts) in by_state(seen).items():
+        words = Counter(_in_its_words(payment) for payment in in_state(seen.payments, state, field="end"))
+        own = ", ".join(f"{number} {word}" for word, number in sorted(words.items()))
+        row = [f"{view}" for view in counts.views.values()]
+        sums = [money(view) for view in amounts.views.values()]
+        billing = sums[2] if len(sums) > 2 else ""
+        good = _mark(counts.holds and amounts.holds)
+        table.add_row(STATES[state], own, row[0], sums[0], row[1], sums[1], billing, good)
     return table
+
+
+def _in_its_words(payment: Mapping[str, Any]) -> str:
+    """`paid out`; of one that brought nothing, or nothing any more, after what: `failed after paid out`."""
+    *_, before, last = ["", *(step["action"].replace("_", " ") for step in payment["history"])]
+    return f"{last} after {before}" if payment["end"] in LOST else last
 
 
 def _mark(good: bool) -> Text:
@@ -225,6 +269,14 @@ def _mark(good: bool) -> Text:
 
 def _tie(tie: Tie) -> Text:
     return Text.assemble(_mark(tie.holds), f"  {tie.what:<27}{_views(tie)}")
+
+
+def _payers(of_payers: Sequence[Tie]) -> list[Text]:
+    """One line where all is well with every payer, else a line for each with whom it is not."""
+    differ = [_tie(tie) for tie in of_payers if not tie.holds]
+    payers = "payer" if len(of_payers) == 1 else "payers"
+    says = f"  {'collected of each payer':<27}{len(of_payers):>9}  {payers}, in directdebit, bank, billing"
+    return differ or [Text.assemble(_mark(True), says)]
 
 
 def _views(tie: Tie) -> str:
@@ -239,7 +291,7 @@ def _mails(seen: Seen) -> str:
     sent = in_state(seen.messages, "sent")
     kinds = Counter(_kind(message) for message in sent)
     listed = ", ".join(f"{kinds[kind]} {says}" for kind, says in KINDS.items() if kinds[kind])
-    return f"{len(sent)} sent: {listed}"
+    return f"{counted(len(sent), 'mail')}: {listed}"
 
 
 def _kind(message: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
-from deploy.local.demo.outcome import Seen, collected, in_state
+from deploy.local.demo.outcome import Seen, in_state
 from deploy.local.demo.wording import money
 
 WEEK = "week of  "
@@ -27,7 +27,7 @@ def plot(seen: Seen, *, mark: str, width: int) -> Iterator[Text]:
     greatest = [max(counts.values(), default=0) for counts in series]
     most = (greatest[0], max(greatest[1:]), max(greatest[1:]))
     heads = (f"{head:<{number + longest + 3}}" for head, number in zip(HEADS, NUMBERS, strict=True))
-    yield Text(f"{WEEK}{''.join(heads)}".rstrip(), style="bold")
+    yield Text(f"  {WEEK}{''.join(heads)}".rstrip(), style="bold")
     for week in sorted({_monday(day) for day in seen.days}):
         row = Text(f"{week.day:>2} {week:%b}   ")
         for n, counts in enumerate(series):
@@ -58,9 +58,13 @@ def _invoiced(seen: Seen) -> Weeks:
 
 
 def _paid(seen: Seen) -> Weeks:
-    by_hand = [(paid["paid_date"], paid["amount_minor"]) for invoice in seen.invoices for paid in invoice["payments"]]
-    debits = [(fact["fact_date"], fact["collected_minor"]) for fact in collected(seen.invoices).values()]
-    return _sums(by_hand + debits)
+    """What came in, less what was taken back: the cash of the journal, on its dates."""
+    return _sums(
+        (entry["entry_date"], posting["amount_minor"])
+        for entry in seen.journal
+        for posting in entry["postings"]
+        if posting["account"] == "cash"
+    )
 
 
 def _sums(amounts: Iterable[tuple[str, int]]) -> Weeks:

@@ -25,8 +25,8 @@ class Payments(Desk):
         with self._ledger.transaction():
             self._refuse_repeat("payment", creditor, key)
             mandate = self._payable(creditor, new)
-            if new.charge_date < creditor.today:
-                raise Invalid.field("/payments/charge_date", f"must be on or after {creditor.today}")
+            if new.charge_date < creditor.first_charge_date:
+                raise Invalid.field("/payments/charge_date", f"must be on or after {creditor.first_charge_date}")
             charge_date = rolled_forward(new.charge_date, new.currency)
             payment = Payment(
                 id=new_id("PM"),

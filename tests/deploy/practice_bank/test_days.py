@@ -1,6 +1,6 @@
 """The bank's days: which are bank days, how a practice clock moves, and what each day brings."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import httpx
 import pytest
@@ -149,6 +149,13 @@ def test_a_creditor_in_real_time_has_no_clock_to_move(http: httpx.Client, receiv
     assert (refused.status_code, refused.json()["error"]["errors"][0]["reason"]) == (409, "clock_refused")
     assert studio.pay("d-1").status_code == 422, "2022 is over"
     assert studio.pay("d-1", charge_date="2099-01-05").status_code == 201
+
+
+def test_in_real_time_a_charge_date_may_be_today_west_of_utc(http: httpx.Client, receiver: Receiver) -> None:
+    studio = Creditor(http, receiver.url, now=None)
+    today = datetime.now(UTC).date()
+    taken = {days: studio.pay("d-1", charge_date=f"{today - timedelta(days)}").status_code for days in (0, 1, 3)}
+    assert taken == {0: 201, 1: 201, 3: 422}
 
 
 def test_creditors_are_found_by_their_own_name_without_their_secrets(studio: Creditor, http: httpx.Client) -> None:
