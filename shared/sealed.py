@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 import os
 from collections.abc import Sequence
 from hashlib import sha256
@@ -31,7 +32,13 @@ class Seal:
     """Closes with the first key, opens with any: put a new key first, and the old ones can still be read."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._keys = {sha256(key).digest()[:ID_BYTES]: AESGCM(key) for key in map(key_of, keys)}
+        known = list(map(key_of, keys))
+        self._keys = {sha256(key).digest()[:ID_BYTES]: AESGCM(key) for key in known}
+        self._marking = [hmac.digest(key, b"marks", "sha256") for key in known]
+
+    def marks(self, content: bytes) -> list[str]:
+        """What a content is known again by, under each key, the newest first: without the key nobody can guess it."""
+        return [hmac.new(key, content, sha256).hexdigest() for key in self._marking]
 
     def close(self, text: str, *, about: str) -> bytes:
         key_id, key = next(iter(self._keys.items()))

@@ -133,11 +133,23 @@ def billing_has_what_debits_brought(facts: Facts) -> list[Any]:
     ]
 
 
+def nobody_is_debited_twice_on_a_day(facts: Facts) -> list[Any]:
+    """A mandate is charged once on a date, by the bank's own log (R-35)."""
+    ours = {str(debit.debit_id) for debit in facts.debits}
+    charged = Counter(
+        (payment["links"]["mandate"], payment["charge_date"])
+        for payment in facts.bank
+        if payment["metadata"].get("debit_id") in ours
+    )
+    return [charge for charge, times in charged.items() if times > 1]
+
+
 ACROSS: dict[str, Callable[[Facts], list[Any]]] = {
     "bookings and holds agree": bookings_and_holds_agree,
     "no session without a booking": no_session_without_a_booking,
     "closed sessions are billed once": closed_sessions_are_billed_once,
     "the bank knows each debit once": the_bank_knows_each_debit_once,
+    "nobody is debited twice on a day": nobody_is_debited_twice_on_a_day,
     "debits end as at the bank": debits_end_as_at_the_bank,
     "billing has what debits brought": billing_has_what_debits_brought,
 }

@@ -1,5 +1,7 @@
 """`./dev bank`: a named scenario of the practice bank, set on a payer of the running system."""
 
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -18,7 +20,9 @@ DAYS_TO_SEE_IT = 10
 
 def bank(
     scenario: Annotated[str, typer.Argument(help="A name of the list; without one, or with `list`, the list.")] = LIST,
-    client: Annotated[str | None, typer.Option(help="The payer's name; else the first with an active mandate.")] = None,
+    client: Annotated[
+        str | None, typer.Option(help="The beginning of the payer's name; else who is debited next.")
+    ] = None,
     business: Business = None,
     state: State = STATE,
 ) -> None:
@@ -33,30 +37,47 @@ def bank(
     folder = from_caller(state)
 
     async def set_it(at: At) -> None:
-        name, mandate = await _payer(at, client)
-        await _behave(at, mandate["provider_mandate"], scenario)
-        typer.echo(f"{name}, account ending {mandate['account_ending']}: {scenario}. {SCENARIOS[scenario].sentence}")
-        typer.echo(f"It begins with {name}'s next debit at {at.name}, where it is {in_words(at.now.date())}.")
-        typer.echo(_next(at, scenario, folder))
+        payer = await _payer(at, client)
+        await _behave(at, payer.mandate["provider_mandate"], scenario)
+        ending = payer.mandate["account_ending"]
+        typer.echo(f"{payer.name}, account ending {ending}: {scenario}. {SCENARIOS[scenario].sentence}")
+        typer.echo(_next(at, payer, scenario, folder))
 
     run_at(folder, business, set_it)
 
 
-async def _payer(at: At, client: str | None) -> tuple[str, dict[str, Any]]:
-    """The name of a payer, and their active mandate at the bank. Raises Refused."""
+@dataclass(frozen=True)
+class Payer:
+    """Somebody who can be debited; `next_date`: when the next debit is due, none where nothing is to come."""
+
+    name: str
+    mandate: dict[str, Any]
+    next_date: date | None
+
+
+async def _payer(at: At, client: str | None) -> Payer:
+    """The payer that is meant, by the beginning of a name; without one, who is debited next. Raises Refused."""
     mandates = await _all(at, f"{at.addresses.urls['directdebit']}/directdebit/v1/mandates")
-    active = [each for each in mandates if each["state"] == "active" and each["provider_mandate"]]
     names = {each["client_id"]: each["name"] for each in await _all(at, "clients")}
-    for mandate in active:
-        name = names.get(mandate["payer_id"], "")
-        if client is None or name.casefold() == client.casefold():
-            return name or mandate["payer_id"], mandate
-    if not active:
+    dates = await at.observer.next_debits(at.business_id)
+    payers = [
+        Payer(names.get(each["payer_id"], each["payer_id"]), each, dates.get(each["payer_id"]))
+        for each in mandates
+        if each["state"] == "active" and each["provider_mandate"]
+    ]
+    if not payers:
         raise Refused(f"nobody at {at.name} has an active mandate at the bank: run ./dev demo, or record a mandate")
-    can = ", ".join(sorted({names.get(each["payer_id"], "") for each in active} - {""}))
-    if client and client.casefold() in (name.casefold() for name in names.values()):
+    if client is None:
+        return min(payers, key=lambda payer: payer.next_date or date.max)
+    meant = [payer for payer in payers if payer.name.casefold().startswith(client.casefold())]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise Refused(f"{client!r} may be {' or '.join(sorted(payer.name for payer in meant))}")
+    can = ", ".join(sorted(payer.name for payer in payers))
+    if any(name.casefold().startswith(client.casefold()) for name in names.values()):
         raise Refused(f"{client} has no active mandate at the bank; these have one: {can}")
-    raise Refused(f"{at.name} has no client {client!r}; an active mandate at the bank have {can}")
+    raise Refused(f"{at.name} has no client {client!r}; these can be debited: {can}")
 
 
 async def _all(at: At, path: str) -> list[dict[str, Any]]:
@@ -84,12 +105,16 @@ async def _behave(at: At, provider_mandate: str, scenario: str) -> None:
         raise Refused(f"the bank answered {answer.status_code}: {answer.text[:500]}")
 
 
-def _next(at: At, scenario: str, folder: Path) -> str:
-    """What to type, and where to look."""
-    look = f"The bank's page is {at.addresses.bank_url}; ./dev up names the mail page."
-    if at.test_now is None:
-        return f"{at.name} lives in real time, so the bank's days are those of the calendar. {look}"
-    if not SCENARIOS[scenario].steps:
-        return f"It needs no days to go by. {look}"
+def _next(at: At, payer: Payer, scenario: str, folder: Path) -> str:
+    """When it will be seen, what to type, and where to look."""
+    look = f"Then look at the bank, {at.addresses.bank_url}, and at the mails, {at.addresses.mail_url}"
     where = "" if folder == STATE else f" --state {folder}"
-    return f"Next, once a debit is on its way: ./dev clock advance {DAYS_TO_SEE_IT}{where}. {look}"
+    today = at.now.date()
+    if payer.next_date is None:
+        return f"Nothing is to be debited from {payer.name} so far: sell them something with auto_pay, or name another."
+    due = f"{payer.name}'s next debit is due on {in_words(max(payer.next_date, today))}"
+    if at.test_now is None:
+        return f"{due}. {at.name} lives in real time, and so does its bank. {look}"
+    days = max((payer.next_date - today).days, 1)
+    then = f", and ./dev clock advance {DAYS_TO_SEE_IT}{where} shows the rest" if SCENARIOS[scenario].steps else ""
+    return f"{due}: ./dev clock advance {days}{where} sends it{then}.\n{look}"

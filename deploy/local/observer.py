@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from typing import Any, Protocol
 from uuid import UUID
@@ -33,6 +33,19 @@ KNOWN = (
     "select event_id from inbox where event_id = any(:ids)"
     " union select event_id from inbox_failed where event_id = any(:ids)"
 )
+NEXT_DEBITS = {
+    "billing": (
+        "select payer_id, min(due_date) due_date from ("
+        " select i.payer_id, t.due_date from instalments t join invoices i using (invoice_id)"
+        "  join billed_packages p using (package_id) where t.state = 'scheduled' and p.auto_pay"
+        " union all select payer_id, next_due_date from billed_packages where auto_pay and next_due_date is not null"
+        ") due group by payer_id"
+    ),
+    "directdebit": (
+        "select payer_id, min(next_date) due_date from collections"
+        " where next_date is not null and target_minor > 0 group by payer_id"
+    ),
+}
 PARKED = "select type, error from inbox_failed where business_id = :id and next_attempt_at is null"
 
 BROUGHT = (
@@ -154,6 +167,15 @@ class Observer:
                         await asyncio.sleep(0.02)
                 return
         raise NotQuiet(seconds, unrest)
+
+    async def next_debits(self, business_id: UUID) -> dict[str, date]:
+        """When something is to be debited next, of each payer: by the books of billing and of directdebit."""
+        found: dict[str, date] = {}
+        for service, sql in NEXT_DEBITS.items():
+            for row in await self._rows(service, sql, business_id):
+                payer = str(row.payer_id)
+                found[payer] = min(found.get(payer, row.due_date), row.due_date)
+        return found
 
     async def parked(self, business_id: UUID) -> dict[str, list[Any]]:
         """The events that wait for a person, by service: type and error of each."""

@@ -39,6 +39,7 @@ class Addresses:
     urls: dict[str, str]
     database_urls: dict[str, str]
     bank_url: str
+    mail_url: str = ""
 
 
 @contextmanager

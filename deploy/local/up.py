@@ -108,7 +108,7 @@ def running(state: Path, say: Say, *, embedded: bool) -> Iterator[Up]:
         mail_url = stack.enter_context(_page(mail_app(made.mail)))
         stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
         names = [", ".join(group) for group in groups]
-        stack.enter_context(noted(state, Addresses(made.urls, made.database_urls, made.bank_url)))
+        stack.enter_context(noted(state, Addresses(made.urls, made.database_urls, made.bank_url, mail_url)))
         try:
             yield Up(made, state, dict(zip(names, started, strict=True)), mail_url)
         finally:

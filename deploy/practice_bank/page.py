@@ -62,7 +62,7 @@ def _next(mandate: Mandate) -> str:
     """What the mandate's next payment gets."""
     if mandate.status != "active":
         return f"mandate {mandate.status}"
-    times = f", {mandate.left} more" if mandate.left else ""
+    times = f", the next {mandate.left}" if mandate.left else ""
     return f"the next one: {mandate.in_force}{times}"
 
 

@@ -48,7 +48,9 @@ def _taken_back(move: str, cause: str) -> tuple[Step, ...]:
 
 
 SCENARIOS = {
-    "manual": Scenario("Nothing happens by itself: each payment is decided by hand."),
+    "manual": Scenario(
+        "Nothing happens by itself: each payment is decided by hand (POST /practice/payments/{id}/settle, …)."
+    ),
     "settle": Scenario("Each payment is confirmed as soon as it is accepted.", at_once="settle"),
     "decline": Scenario("Each payment fails as soon as it is accepted.", at_once="decline"),
     "collects": Scenario(
@@ -96,7 +98,7 @@ SCENARIOS = {
         telling="badly_signed",
     ),
     "outage": Scenario(
-        "The next 3 requests to create a payment are answered 503; then all is well.",
+        f"The next {OUTAGE_REQUESTS} requests to create a payment are answered 503; then all is well.",
         COLLECTED,
         applies_to=OUTAGE_REQUESTS,
     ),

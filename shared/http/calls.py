@@ -22,6 +22,7 @@ from shared.database import Context, Database, Db, may_succeed_again
 from shared.errors import Forbidden, Invalid, Malformed, NotYetKnown
 from shared.ids import new_id
 from shared.plumbing import idempotency
+from shared.settings import Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,13 +90,13 @@ class Call:
         that raises leaves nothing behind, its key included. One that needs a copy that has not arrived, or meets a
         deadlock, is tried again for a second, without holding a connection in between.
         """
-        key, fingerprint = self._key(), await self._fingerprint()
+        key, fingerprints = self._key(), await self._fingerprints()
         loop = asyncio.get_running_loop()
         give_up = loop.time() + COPY_WAIT_SECONDS
         while True:
             try:
                 async with self.transaction() as db:
-                    made_id, first = await self._claim(db, key, fingerprint, on or new_id())
+                    made_id, first = await self._claim(db, key, fingerprints, on or new_id())
                     if first:
                         await action(db, made_id, *args, **kwargs)
                 failpoints.hit("http.committed")
@@ -105,14 +106,16 @@ class Call:
                     raise
                 await asyncio.sleep(COPY_PAUSE_SECONDS)
 
-    async def _claim(self, db: Db, key: str, fingerprint: str, made_id: UUID) -> tuple[UUID, bool]:
+    async def _claim(self, db: Db, key: str, fingerprints: list[str], made_id: UUID) -> tuple[UUID, bool]:
         """The id under this key, and whether we are the first. Waits for a first that is still under way."""
         owner = {"business_id": self.caller.business_id, "subject": self.caller.sub, "key": key}
-        first = insert(idempotency).values(**owner, fingerprint=fingerprint, made_id=made_id).on_conflict_do_nothing()
+        first = (
+            insert(idempotency).values(**owner, fingerprint=fingerprints[0], made_id=made_id).on_conflict_do_nothing()
+        )
         if (await db.execute(first.returning(idempotency.c.key))).first():
             return made_id, True
         earlier = (await db.execute(select(idempotency).filter_by(**owner))).one()
-        if earlier.fingerprint != fingerprint:
+        if earlier.fingerprint not in fingerprints:
             raise KeyReused("Use a new key for a new request; repeat a request only with its very body.")
         return earlier.made_id, False
 
@@ -122,15 +125,19 @@ class Call:
             raise Malformed("Send the header Idempotency-Key, 8 to 255 characters, a new one for each new request.")
         return key
 
-    async def _fingerprint(self) -> str:
-        """Method, path and canonical body: the order of a body's fields does not make it another request."""
+    async def _fingerprints(self) -> list[str]:
+        """Method, path and canonical body: the order of a body's fields does not make it another request.
+
+        Where the service has keys it is marked under them: a body may hold an account number, and those can be guessed.
+        """
         body = await self.request.body()
         try:
             canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
         except ValueError:
             raise Malformed("The body is not valid JSON.") from None
-        parts = (self.request.method.encode(), self.request.url.path.encode(), canonical)
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+        content = b"\0".join((self.request.method.encode(), self.request.url.path.encode(), canonical))
+        settings: Settings = self.request.app.state.settings
+        return settings.seal().marks(content) or [hashlib.sha256(content).hexdigest()]
 
     async def wait(self, look: Callable[[Db], Awaitable[T]], settled: Callable[[T], bool], waiting: float) -> T:
         """Look at the outcome of an act that other services complete, until it is settled or `waiting` seconds passed.

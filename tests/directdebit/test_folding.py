@@ -121,7 +121,7 @@ def test_a_withdrawn_claim_makes_it_settled_again() -> None:
     assert (debit.state, debit.review) == ("settled", None)
 
 
-@pytest.mark.parametrize("state", ["cancelled", "refused"])
+@pytest.mark.parametrize("state", ["created", "cancelled", "refused"])
 def test_a_payment_for_a_debit_that_was_never_sent_goes_to_a_person_for_good(state: str) -> None:
     debit = a_debit(state)
     hear(debit, [a_fact("submitted")])

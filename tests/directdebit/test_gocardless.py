@@ -151,6 +151,8 @@ def test_a_debit_that_the_provider_tries_again_is_still_on_its_way() -> None:
         {"created_at": "yesterday"},
         {"created_at": "2022-09-27T09:13:51"},
         {"created_at": "0001-01-01T00:00:00+14:00"},
+        {"created_at": "9999-12-31T23:59:59Z"},
+        {"created_at": "1999-12-31T23:59:59Z"},
         {"links": {}},
         {"links": []},
         {"links": {"payment": "x" * 3000}},

@@ -1,8 +1,10 @@
 """A payer is registered with the provider from here: no form is sent, and the account is not kept (CC-20)."""
 
+from hashlib import sha256
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from sqlalchemy import text
 
@@ -58,6 +60,24 @@ async def test_an_answer_that_was_lost_makes_no_second_mandate(desk: Desk, fault
     assert [mandate["state"] for mandate in (await desk.get("mandates"))["items"]] == ["active"]
     _, debit = await desk.sent()
     assert len(desk.provider.payments(debit)) == 1
+
+
+async def test_a_repeat_is_known_again_by_nothing_from_which_an_account_could_be_guessed(desk: Desk) -> None:
+    async with desk.room.http(desk.owner) as http:
+        key = {"Idempotency-Key": str(new_id())}
+        answers = [await http.post("mandates/register", json=details(desk), headers=key) for _ in range(2)]
+        other = await http.post("mandates/register", json=details(desk, account_number="98765432"), headers=key)
+    assert answers[0].json()["mandate_id"] == answers[1].json()["mandate_id"]
+    assert other.status_code == 422
+    async with desk.room.inside(desk.business_id) as db:
+        fingerprint = await db.scalar(
+            text("select fingerprint from idempotency where key = :key"), {"key": key["Idempotency-Key"]}
+        )
+    body = orjson.dumps(details(desk), option=orjson.OPT_SORT_KEYS)
+    guesses = [
+        b"\0".join((b"POST", path, body)) for path in (b"/v1/mandates/register", b"/directdebit/v1/mandates/register")
+    ]
+    assert fingerprint not in [sha256(guess).hexdigest() for guess in guesses]
 
 
 @pytest.mark.parametrize(

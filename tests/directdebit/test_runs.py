@@ -56,6 +56,35 @@ async def test_who_is_debited_today_is_debited_again_tomorrow_at_the_earliest(de
     assert debit["charge_date"] == "2022-09-28"
 
 
+async def test_what_the_bank_charges_later_than_it_was_asked_to_is_that_days_debit(desk: Desk) -> None:
+    """Our calendar says that it is open on Saturday, and the bank's does not: Monday has its debit."""
+    await desk.record(desk.provider.mandate())
+    async with desk.room.http(desk.owner) as http:
+        told = {"closed": False, "name": "open, we think"}
+        assert (await http.put("bank-holidays/2022-10-01", json=told)).status_code == 200
+    first, second = desk.wish(), desk.wish()
+    await desk.hear(first)
+    await desk.day(date(2022, 10, 1))
+    moved = await desk.until(first, lambda debit: debit["state"] == "submitted")
+    assert moved["charge_date"] == "2022-10-03"
+    await desk.hear(second)
+    await desk.day(date(2022, 10, 3))
+    await desk.room.idle(desk.business_id)
+    assert await desk.debits(second) == []
+    await desk.day(date(2022, 10, 4))
+    assert (await desk.until(second, lambda debit: debit["state"] == "submitted"))["charge_date"] == "2022-10-04"
+
+
+async def test_what_is_more_than_one_debit_can_bring_waits_for_the_next_run(desk: Desk) -> None:
+    await desk.record(desk.provider.mandate())
+    wishes = [desk.wish(target_minor=6_000_000_000) for _ in range(2)]
+    await desk.collect(*wishes)
+    first = await desk.until(wishes[0], lambda debit: debit["state"] == "submitted")
+    assert (first["amount_minor"], await desk.debits(wishes[1])) == (6_000_000_000, [])
+    await desk.day(date(2022, 9, 28))
+    await desk.until(wishes[1], lambda debit: debit["state"] == "submitted")
+
+
 async def test_on_a_day_on_which_the_bank_is_closed_nothing_goes_out(desk: Desk) -> None:
     await desk.record(desk.provider.mandate())
     async with desk.room.http(desk.owner) as http:

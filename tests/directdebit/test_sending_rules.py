@@ -165,6 +165,16 @@ def test_an_answer_after_the_callback_is_no_news() -> None:
     assert sending.accept(a_debit("settled"), "PM1") == ()
 
 
+def test_the_provider_says_when_it_charges() -> None:
+    later = date(2022, 9, 28)
+    identified, _ = sending.accept(a_debit("submitting", None), "PM1", later)
+    assert identified == DebitIdentified("PM1", later)
+    debit = a_debit("submitted")
+    (told,) = sending.accept(debit, "PM1", later)
+    debit.apply(told)
+    assert debit.charge_date == later
+
+
 def test_a_second_payment_for_one_debit_goes_to_a_person() -> None:
     assert sending.accept(a_debit("submitted"), "PM2") == (DebitPutInReview("two_payments"),)
 

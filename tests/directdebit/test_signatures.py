@@ -72,10 +72,11 @@ async def test_case_01_to_04_with_the_providers_own_samples(desk: Desk) -> None:
     await desk.connect()
 
 
-@pytest.mark.parametrize("secrets", [[], [""], ["short"], [SECRET, ""], [SECRET] * 3])
+@pytest.mark.parametrize("secrets", [[], [""], ["short"], [SECRET, ""], [SECRET] * 3, ["\ud800" * 20]])
 async def test_case_06_a_weak_secret_is_never_taken(desk: Desk, secrets: list[str]) -> None:
     """Secrets belong to a business and come by its door, which refuses such a one: no endpoint ever has it."""
     async with desk.room.http(desk.owner) as http:
-        answer = await http.put("provider", json={"access_token": desk.provider.token, "callback_secrets": secrets})
+        account = json.dumps({"access_token": desk.provider.token, "callback_secrets": secrets})
+        answer = await http.put("provider", content=account, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["errors"][0]["field"].split(".")[0]) == (422, "callback_secrets")
     assert await deliver(desk, b"{}", signature("", b"{}")) == 498

@@ -30,7 +30,8 @@ def brought(collected_minor: int, in_flight_minor: int, *, final: bool = False) 
 def payment(*actions: str, amount: int = 6000) -> dict[str, Any]:
     """A payment of the bank's own log; each of its callbacks is named as what it tells."""
     history = [{"action": action, "links": {"callback": f"of {action}"}} for action in actions]
-    return {"metadata": {"debit_id": str(D)}, "amount": amount, "history": history}
+    of = {"metadata": {"debit_id": str(D)}, "links": {"mandate": "MD1"}, "charge_date": "2022-09-13"}
+    return of | {"amount": amount, "history": history}
 
 
 CLEAN = Facts(
@@ -65,6 +66,12 @@ CORRUPTIONS: dict[str, list[dict[str, Any]]] = {
         {"bank": [payment("submitted", amount=6001)]},
         {"debits": [debit("created")]},
         {"debits": []},
+    ],
+    "nobody is debited twice on a day": [
+        {
+            "debits": [*CLEAN.debits, Some(debit_id=A, state="submitted", amount_minor=1, final=False)],
+            "bank": [*CLEAN.bank, payment("submitted") | {"metadata": {"debit_id": str(A)}}],
+        }
     ],
     "debits end as at the bank": [
         {"bank": [payment("submitted")]},

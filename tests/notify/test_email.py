@@ -1,6 +1,8 @@
 """Mail as it is handed over."""
 
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +41,28 @@ def test_replies_go_to_the_business() -> None:
     assert str(letter["Reply-To"]) == "desk@studio.example"
     assert letter["From"].addresses[0].display_name == 'A "B" C: d'
     assert letter["From"].addresses[0].addr_spec == "no-reply@studio.example"
+
+
+@pytest.mark.parametrize(
+    "injected",
+    [
+        "=?utf-8?q?Ten=0D=0AContent-Type:=20text/html=0D=0A=0D=0A<a_href=3Dx>?=",
+        "=?utf-8?b?QQ0KQmNjOiB4QHkueg==?=",
+        "Ten\r\nBcc: x@y.z",
+        "=?utf-8?q?half",
+    ],
+)
+def test_no_text_becomes_a_header(injected: str) -> None:
+    letter = Email(urlsplit("smtp://x"), "no-reply@studio.example").compose(
+        outgoing(subject=injected, sender_name=injected)
+    )
+    read = message_from_bytes(letter.as_bytes(), policy=default)
+    assert sorted(read.keys()) == sorted(letter.keys())
+    assert (read["Bcc"], read.get_content_type()) == (None, "text/plain")
+    head = letter.as_bytes().partition(b"\r\n\r\n")[0]
+    assert {line.partition(b":")[0] for line in head.split(b"\r\n") if not line.startswith(b" ")} == {
+        name.encode() for name in letter
+    }
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ Harbour Studio
         """\
 Hello Harbour Studio,
 
-Attempt 1 to collect AUD 300.00 from Ana for invoice 7 failed. The reason may pass by itself. \
+Attempt 1 to collect AUD 300.00 from Ana for invoice 7 failed. \
 Nothing more is tried automatically. Please agree on another way to pay with Ana.
 
 Harbour Studio
@@ -199,13 +199,13 @@ AGAIN = {"final": False, "next_attempt_date": "2022-10-05"}
     [
         (
             AGAIN,
-            "by direct debit. It will be tried again on Wednesday 5 October 2022. You need not do anything.",
+            "It will be tried again on Wednesday 5 October 2022. Please see that your account can pay it by then.",
             "may pass by itself. It will be tried again on Wednesday 5 October 2022.\n",
         ),
         (
             {"final": True},
             "It will not be tried again by itself. Please ask us for another way to pay.",
-            "may pass by itself. Nothing more is tried automatically. Please agree on another way to pay with Ana.",
+            "for invoice 7 failed. Nothing more is tried automatically. Please agree on another way to pay with Ana.",
         ),
         (
             {"reason_class": "hard"},

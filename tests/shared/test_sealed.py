@@ -45,3 +45,10 @@ def test_after_a_rotation_the_new_key_closes_and_the_old_one_still_opens() -> No
 def test_a_weak_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="32 random bytes"):
         key_of(text)
+
+
+def test_a_mark_is_the_same_under_the_same_key_only() -> None:
+    old, new = key(), key()
+    assert Seal([old]).marks(b"x") == Seal([new, old]).marks(b"x")[1:]
+    assert Seal([old]).marks(b"x") != Seal([old]).marks(b"y")
+    assert Seal([]).marks(b"x") == []

@@ -73,7 +73,7 @@ async def conclude_registration(db: Db, mandate_id: UUID, outcome: Accepted | Re
     if mandate.state != "pending":
         return
     match outcome:
-        case Accepted(provider_mandate):
+        case Accepted(provider_mandate, _):
             await _let_go_out(db, payer_id)
             await _replace(db, Mandate.payer_id == payer_id, Mandate.state == "active")
             mandate.apply(MandateRegistered(provider_mandate))

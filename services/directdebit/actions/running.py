@@ -24,6 +24,8 @@ from shared.work import schedule
 
 AT_ONCE = 1000
 """Payers in one statement."""
+MOST_MINOR = 9_999_999_999
+"""In one debit, the ten digits of a direct-entry row; what is over that waits for the next run."""
 STRAGGLERS_FOR = timedelta(minutes=10)
 FINAL_AFTER = 3
 """Bank days from the settlement, until when a bank usually takes money back (R-33)."""
@@ -46,9 +48,14 @@ with ready as not materialized (
   from ready join payer using (payer_id) join collections c using (instalment_id)
   where c.next_date <= :date and c.target_minor > 0 -- once more: the lock may have waited for what changed it
   order by c.instalment_id for update of c
+), fits as materialized (
+  select * from (
+    select due.*, row_number() over of_payer as nth, sum(target_minor) over of_payer as so_far
+    from due window of_payer as (partition by payer_id order by instalment_id)
+  ) counted where nth = 1 or so_far <= :most_minor
 ), debit as materialized (
   select new_id() as debit_id, payer_id, mandate_id, currency, sum(target_minor) as amount_minor
-  from due group by payer_id, mandate_id, currency
+  from fits group by payer_id, mandate_id, currency
 ), run as (
   insert into runs (run_id, business_id, run_date, state, made_by)
   select :run_id, :business_id, :date, :state, :made_by from debit limit 1 on conflict do nothing
@@ -60,9 +67,9 @@ with ready as not materialized (
 ), item as (
   insert into debit_items (debit_id, business_id, instalment_id, amount_minor, attempt_no, version, live)
   select debit_id, :business_id, instalment_id, target_minor, attempt_no, version, true
-  from due join debit using (payer_id, mandate_id, currency)
+  from fits join debit using (payer_id, mandate_id, currency)
 ), taken as (
-  update collections c set next_date = null from due where c.instalment_id = due.instalment_id
+  update collections c set next_date = null from fits where c.instalment_id = fits.instalment_id
 ), submit as (
   insert into work (kind, subject_id, business_id, context)
   select 'submit', debit_id, :business_id, cast(:context as jsonb) from debit where :state = 'confirmed'
@@ -210,6 +217,7 @@ async def _collect(db: Db, run_id: UUID, *, charge_date: date, state: str) -> in
         "business_id": db.context.business_id,
         "context": _context(db),
         "at_once": AT_ONCE,
+        "most_minor": MOST_MINOR,
     }
     made: int = (await db.execute(COLLECT, given)).scalar_one()
     db.schedules = True

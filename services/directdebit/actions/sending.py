@@ -76,8 +76,8 @@ async def conclude(db: Db, debit_id: UUID, outcome: Accepted | Refused | Unknown
     await alone(db, "payer", (await db.get_one(Debit, debit_id)).payer_id)
     debit = await lock(db, debit_id)
     match outcome:
-        case Accepted(provider_ref):
-            for fact in sending.accept(debit, provider_ref):
+        case Accepted(provider_ref, charge_date):
+            for fact in sending.accept(debit, provider_ref, charge_date):
                 await become(db, debit, fact)
             await fold_parked(db, provider_ref)
         case Refused(reason):

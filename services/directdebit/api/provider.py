@@ -25,12 +25,22 @@ def _printable(token: SecretStr) -> SecretStr:
     return token
 
 
+def _writable(secret: SecretStr) -> SecretStr:
+    """A secret must have bytes to sign with."""
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("a secret is text without lone surrogates") from None
+    return secret
+
+
 class NewAccount(Body):
     """The business's own account with the provider. Both are kept sealed, and never shown again."""
 
     access_token: Annotated[SecretStr, AfterValidator(_printable)]
     callback_secrets: Annotated[
-        list[Annotated[SecretStr, Field(min_length=16, max_length=500)]], Field(min_length=1, max_length=2)
+        list[Annotated[SecretStr, Field(min_length=16, max_length=500), AfterValidator(_writable)]],
+        Field(min_length=1, max_length=2),
     ]
     """Two while one is being rolled."""
     same_account: StrictBool = False

@@ -23,9 +23,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider has it, under this name."""
+    """The provider has it, under this name; a payment on this date, which may be later than the one asked for."""
 
     provider_ref: str
+    charge_date: date | None = None
 
 
 @dataclass(frozen=True)

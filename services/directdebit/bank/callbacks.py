@@ -119,9 +119,10 @@ def named(of: Any, name: str, key: str) -> UUID | None:
 
 
 def _instant(text: str) -> datetime | None:
+    """An instant with its offset, of this century: from a wilder one no date could be reckoned."""
     try:
         instant = datetime.fromisoformat(text)
-        return instant.astimezone(UTC) if instant.tzinfo else None
+        return instant.astimezone(UTC) if instant.tzinfo and 2000 <= instant.year < 2100 else None
     except (ValueError, OverflowError):
         return None
 

@@ -149,12 +149,12 @@ class GoCardless:
         )
         if isinstance(payments, Unknown):
             return payments
-        ours = [word(payment, "id") for payment in payments if named(payment, "metadata", "debit_id") == debit_id]
+        ours = [payment for payment in payments if named(payment, "metadata", "debit_id") == debit_id]
         match ours:
             case []:
                 return Absent()
-            case [str(provider_ref)]:
-                return Accepted(provider_ref)
+            case [payment]:
+                return Accepted(payment["id"], _charge_date(payment))
         return Unknown(f"look-up found {len(ours)} payments")
 
     async def _list(self, filters: dict[str, str]) -> list[Any] | Unknown:
@@ -211,6 +211,14 @@ def _body(answer: httpx.Response) -> dict[str, Any]:
         return {}
 
 
+def _charge_date(payment: Any) -> date | None:
+    """When the payer's account is charged: the provider moves what falls on a day on which its banks are closed."""
+    try:
+        return date.fromisoformat(word(payment, "charge_date") or "")
+    except ValueError:
+        return None
+
+
 def _outcome(answer: httpx.Response, kind: str) -> Accepted | Refused | Unknown:
     """What the answer to a creation says; only the provider's own words are a no.
 
@@ -220,7 +228,7 @@ def _outcome(answer: httpx.Response, kind: str) -> Accepted | Refused | Unknown:
     body = _body(answer)
     if answer.is_success:
         made = word(body.get(kind), "id")
-        return Accepted(made) if made else Unknown("an answer that names nothing")
+        return Accepted(made, _charge_date(body[kind])) if made else Unknown("an answer that names nothing")
     error = body.get("error")
     errors = object_(error).get("errors")
     first = object_(errors[0]) if isinstance(errors, list) and errors else {}

@@ -102,7 +102,7 @@ def follow(
     """
     if debit.review in STAYS:
         return None
-    if debit.state in ("cancelled", "refused"):
+    if debit.state in ("created", "cancelled", "refused"):
         return DebitPutInReview("not_sent")
     if len({fact.provider_ref for fact in facts} | {debit.provider_ref} - {None}) > 1:
         return DebitPutInReview("two_payments")

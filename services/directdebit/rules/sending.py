@@ -96,15 +96,18 @@ def next_attempt_date(failed: date, tries: int, *, soft: bool, new_mandate: bool
 # What the answer to a request means
 
 
-def accept(debit: Debit, provider_ref: str) -> Sequence[DebitIdentified | DebitSubmitted | DebitPutInReview]:
+def accept(
+    debit: Debit, provider_ref: str, charge_date: date | None = None
+) -> Sequence[DebitIdentified | DebitSubmitted | DebitPutInReview]:
     """The provider has it. A callback may have said so first; another name for it means two payments."""
+    identified = DebitIdentified(provider_ref, charge_date)
     if debit.provider_ref == provider_ref:
-        return ()
+        return (identified,) if charge_date and charge_date != debit.charge_date else ()
     if debit.provider_ref:
         return (DebitPutInReview("two_payments"),)
     if debit.state not in UNSENT:
-        return (DebitIdentified(provider_ref), DebitPutInReview("not_sent"))
-    return (DebitIdentified(provider_ref), DebitSubmitted(**state_of(debit, in_flight=True)))
+        return (identified, DebitPutInReview("not_sent"))
+    return (identified, DebitSubmitted(**state_of(debit, in_flight=True)))
 
 
 def refuse(

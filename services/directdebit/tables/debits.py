@@ -75,9 +75,10 @@ class DebitInDoubt:
 
 @dataclass(frozen=True)
 class DebitIdentified:
-    """The provider has a debit under this name."""
+    """The provider has a debit under this name, and charges it on this date, where it says so."""
 
     provider_ref: str
+    charge_date: date | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ class Debit(BusinessRow, Base):
                 self.state = "unknown"
             case DebitIdentified():
                 self.provider_ref = fact.provider_ref
+                self.charge_date = fact.charge_date or self.charge_date
             case SettlementDated():
                 self.settled_date = fact.settled_date
             case DebitCancelled():

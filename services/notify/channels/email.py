@@ -67,12 +67,19 @@ class Email:
         try:
             letter["Message-ID"] = message.internet_id
             letter["Date"] = message.date
-            letter["From"] = Address(" ".join(message.sender_name.split()), addr_spec=self.sender)
+            letter["From"] = Address(_inert(message.sender_name), addr_spec=self.sender)
             letter["Reply-To"] = Address(addr_spec=message.reply_to)
             letter["To"] = Address(addr_spec=message.address)
-            letter["Subject"] = message.subject
+            letter["Subject"] = _inert(message.subject)
             letter["Auto-Submitted"] = "auto-generated"
             letter.set_content(message.body)
+            letter.as_bytes()
         except (MessageError, ValueError, IndexError) as error:
             raise Undeliverable(f"the message cannot be written: {type(error).__name__}") from None
         return letter
+
+
+def _inert(text: str) -> str:
+    """One line that means only itself: the e-mail package would decode an encoded word (RFC 2047) that stands in it,
+    line breaks and all, and begin another header with what follows them."""
+    return " ".join(text.replace("=?", "= ?").split())

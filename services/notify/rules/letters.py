@@ -92,7 +92,8 @@ def collection_failed(event: CollectionFailed, *, payer: str, business: str) -> 
             " which we had collected by direct debit."
         )
     if event.next_attempt_date:
-        then = f"It will be tried again on {day(event.next_attempt_date)}. You need not do anything."
+        again = day(event.next_attempt_date)
+        then = f"It will be tried again on {again}. Please see that your account can pay it by then."
     elif event.reason_class == "hard":
         then = "Please set up a new direct debit, or ask us for another way to pay."
     else:
@@ -144,7 +145,7 @@ def _failure_for_staff(event: CollectionFailed, payer: str) -> str:
 
 
 def _reason_for_staff(event: CollectionFailed) -> str:
-    if event.what == "claimed":
+    if event.what == "claimed" or (event.reason_class == "soft" and event.final):
         return ""
     return f"The reason {'may' if event.reason_class == 'soft' else 'will not'} pass by itself."
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,7 +69,9 @@ class Town:
 
     def sign(self, name: str, account: dict[str, Any]) -> str:
         """A new client with a mandate at the bank; its name there."""
-        client = self.ask("POST", "clients", {"name": name, "email": f"{name.lower()}@clients.example"})
+        client = self.ask(
+            "POST", "clients", {"name": name, "email": f"{name.lower().replace(' ', '.')}@clients.example"}
+        )
         payer = {"account_holder_name": name, "account_number": "123456789", "branch_code": "062-000"}
         answer = httpx.post(
             f"{self.system.bank_url}/practice/mandates",
@@ -107,6 +110,15 @@ class Town:
         told = "select envelope from event_log where type = 'catalog.business_day_started.v1' and business_id = $1"
         rows = self.sql("catalog", f"{told} order by event_id", current_business(self.state))
         return [json.loads(row["envelope"])["data"]["business_date"] for row in rows]
+
+    def until(self, look: Callable[[], Any]) -> Any:
+        """What a look brings, once other services have heard what it needs."""
+        for _ in range(100):
+            with suppress(httpx.HTTPStatusError):
+                if (found := look()) is not None:
+                    return found
+            time.sleep(0.1)
+        raise AssertionError("it never came")
 
     def plant(self, seconds: float | None) -> None:
         """An event that notify cannot handle: to be tried again so much later, or parked."""
