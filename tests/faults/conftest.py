@@ -88,6 +88,19 @@ def on_rabbitmq(name: str) -> Any:
     return pytest.param(("rabbitmq", (name,)), id=f"rabbitmq-{name}", marks=marks)
 
 
+def dies(*deaths: tuple[Any, ...]) -> pytest.MarkDecorator:
+    """Parametrizes `house` and `failpoint`: of each house, the points at which its victim dies.
+
+    What every service does alike, with the outbox, the bus and the inbox, need not die in each of them for each flow.
+    """
+    pairs = [
+        pytest.param(house.values[0], failpoint, id=f"{house.id}-{failpoint}", marks=house.marks)
+        for house, *failpoints in deaths
+        for failpoint in failpoints
+    ]
+    return pytest.mark.parametrize(("house", "failpoint"), pairs, indirect=["house"])
+
+
 @pytest.fixture(scope="module", params=[EMBEDDED, on_rabbitmq("booking"), on_rabbitmq("packages")])
 def house(
     request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory

@@ -3,32 +3,16 @@
 import pytest
 from sqlalchemy import text
 
-from tests.faults.conftest import EMBEDDED, Doomed, begin_day, free_what_the_dead_held, on_rabbitmq
+from tests.faults.conftest import EMBEDDED, Doomed, begin_day, dies, free_what_the_dead_held, on_rabbitmq
 from tests.harness.studio import FRIDAY, Studio, days
 from tests.stories.test_instalments import FIVE_PARTS
 from tests.stories.test_post_bill import post_bill
 from tests.stories.test_recurring import SIX_A_FORTNIGHT
 
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.timeout(180),
-    pytest.mark.parametrize("house", [EMBEDDED, on_rabbitmq("billing"), on_rabbitmq("packages")], indirect=True),
-]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
 TARGET = FRIDAY + days(33)
-OF_THE_DAY = ["day.periods:8", "day.instalments:8", "day.reminders", "day.finished:5", "day.committed:5"]
-OF_THE_CONSUMER = ["consumer.deduplicated", "consumer.before_commit", "consumer.after_commit"]
-OF_THE_RELAY = ["relay.published", "relay.deleted"]
-IN_PACKAGES = {
-    "day.periods:8": "consumer.before_commit:3",
-    "day.instalments:8": "consumer.before_commit:5",
-    "day.reminders": "consumer.deduplicated:3",
-    "day.finished:5": "consumer.after_commit:3",
-    "day.committed:5": "consumer.after_commit:5",
-    "relay.published": "rabbit.before_ack",
-    "relay.deleted": "rabbit.before_ack:3",
-}
-"""Packages bills no day and tells nothing of it: there, die elsewhere."""
+OF_THE_DAY = ("day.periods:8", "day.instalments:8", "day.reminders", "day.finished:5", "day.committed:5")
 
 
 async def reminders(studio: Studio) -> list[str]:
@@ -38,10 +22,12 @@ async def reminders(studio: Studio) -> list[str]:
         return list((await db.execute(text(told), {"id": studio.business_id})).scalars())
 
 
-@pytest.mark.parametrize("failpoint", [*OF_THE_DAY, *OF_THE_CONSUMER, *OF_THE_RELAY])
+@dies(
+    (EMBEDDED, *OF_THE_DAY),
+    (on_rabbitmq("billing"), *OF_THE_DAY, "relay.published", "relay.deleted"),
+    (on_rabbitmq("packages"), "consumer.before_commit:3", "consumer.after_commit:5", "rabbit.before_ack:3"),
+)
 async def test_a_month_of_days_survives_a_kill(house: Doomed, studio: Studio, failpoint: str) -> None:
-    if "billing" not in house.victim:
-        failpoint = IN_PACKAGES.get(failpoint, failpoint)
     endless = await studio.sell(await studio.template(**SIX_A_FORTNIGHT), first_due_date="2022-09-13")
     parts = await studio.sell(await studio.template(**FIVE_PARTS), first_due_date="2022-09-13")
     booked = await studio.book(endless, FRIDAY + days(20))
@@ -63,10 +49,12 @@ async def test_a_month_of_days_survives_a_kill(house: Doomed, studio: Studio, fa
     assert (await studio.booking(booked))["state"] == "confirmed"
 
 
-@pytest.mark.parametrize("failpoint", ["http.committed", *OF_THE_CONSUMER, *OF_THE_RELAY])
+@dies(
+    (EMBEDDED, "http.committed", "relay.deleted"),
+    (on_rabbitmq("billing"), "consumer.before_commit", "consumer.after_commit", "rabbit.before_ack"),
+    (on_rabbitmq("packages"), "http.committed", "consumer.deduplicated", "consumer.before_commit", "relay.published"),
+)
 async def test_a_close_and_its_renewal_survive_a_kill(house: Doomed, studio: Studio, failpoint: str) -> None:
-    if failpoint == "http.committed" and "packages" not in house.victim:
-        failpoint = "rabbit.before_ack"
     package_id = await post_bill(studio, auto_renew=True)
     for day in (1, 2):
         await studio.use(package_id, FRIDAY + days(day))

@@ -7,25 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import EMBEDDED, Doomed, begin_day, free_what_the_dead_held, on_rabbitmq
+from tests.faults.conftest import EMBEDDED, Doomed, begin_day, dies, free_what_the_dead_held, on_rabbitmq
 from tests.harness.studio import FRIDAY, Studio, days
 from tests.stories.test_selling import PAID_IN_FULL
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
 TUESDAY = FRIDAY + days(4)
-COLLECTING = pytest.mark.parametrize("house", [EMBEDDED, on_rabbitmq("directdebit")], indirect=True)
-DECLINING = pytest.mark.parametrize("house", [EMBEDDED, on_rabbitmq("billing")], indirect=True)
+DIRECTDEBIT, BILLING = on_rabbitmq("directdebit"), on_rabbitmq("billing")
 PRICES = {"Ana": (50000, 7000), "Ben": (41000,), "Cleo": (33333,)}
 """What each payer owes from Tuesday on; each has a debit of the sum."""
 SUMS = {name: sum(prices) for name, prices in PRICES.items()}
-
-ONE_OF_SIX = {
-    "consumer.before_commit:2": "consumer.before_commit:6",
-    "consumer.after_commit:2": "consumer.after_commit:7",
-    "relay.published": "relay.published:3",
-}
-"""Where six services share a process, the first to hear or tell of a day are others: there, die a little later."""
 
 
 class Payers:
@@ -86,37 +78,41 @@ async def debited_though_killed(house: Doomed, studio: Studio, failpoint: str) -
     }
 
 
-@COLLECTING
+@dies(
+    (EMBEDDED, "submit.written"),
+    (DIRECTDEBIT, "submit.written"),
+)
 async def test_case_25_killed_between_the_commit_and_the_call_there_is_one_payment(
-    house: Doomed, studio: Studio
+    house: Doomed, studio: Studio, failpoint: str
 ) -> None:
-    await debited_though_killed(house, studio, "submit.written")
+    await debited_though_killed(house, studio, failpoint)
 
 
-@COLLECTING
-@pytest.mark.parametrize("failpoint", ["submit.answered", "submit.answered:3"])
+@dies(
+    (EMBEDDED, "submit.answered", "submit.answered:3"),
+    (DIRECTDEBIT, "submit.answered", "submit.answered:3"),
+)
 async def test_case_26_killed_before_the_answer_is_stored_the_one_payment_is_adopted(
     house: Doomed, studio: Studio, failpoint: str
 ) -> None:
     await debited_though_killed(house, studio, failpoint)
 
 
-@COLLECTING
-@pytest.mark.parametrize(
-    "failpoint",
-    ["run.made", "run.committed", "consumer.before_commit:2", "consumer.after_commit:2", "relay.published"],
+@dies(
+    (EMBEDDED, "run.made", "run.committed"),
+    (DIRECTDEBIT, "run.made", "consumer.before_commit:2", "consumer.after_commit:2", "relay.published"),
 )
 async def test_what_is_due_is_debited_once_though_killed_on_the_way(
     house: Doomed, studio: Studio, failpoint: str
 ) -> None:
-    if len(house.victim) > 1:
-        failpoint = ONE_OF_SIX.get(failpoint, failpoint)
     await debited_though_killed(house, studio, failpoint)
 
 
-@COLLECTING
+@dies(
+    (DIRECTDEBIT, "register.answered"),
+)
 async def test_a_payer_is_registered_once_though_killed_before_the_answer_is_stored(
-    house: Doomed, studio: Studio
+    house: Doomed, studio: Studio, failpoint: str
 ) -> None:
     account = {
         "payer_id": studio.ana,
@@ -131,7 +127,7 @@ async def test_a_payer_is_registered_once_though_killed_before_the_answer_is_sto
         mandate_id: str = answer.json()["mandate_id"]
         return mandate_id
 
-    mandate_id = await house.survive("register.answered", register)
+    mandate_id = await house.survive(failpoint, register)
     await free_what_the_dead_held(studio, *house.victim)
     await studio.quiet()
     (mandate,) = (await studio.owner.make("GET", "/directdebit/v1/mandates"))["items"]
@@ -146,8 +142,10 @@ async def mandates_at_the_bank(studio: Studio) -> list[str]:
     return [event["links"]["mandate"] for event in events if event["action"] == "created"]
 
 
-@DECLINING
-@pytest.mark.parametrize("failpoint", ["consumer.before_commit", "consumer.after_commit", "relay.deleted"])
+@dies(
+    (EMBEDDED, "relay.deleted"),
+    (BILLING, "consumer.before_commit", "consumer.after_commit"),
+)
 async def test_a_decline_that_comes_back_is_told_once_though_killed(
     house: Doomed, studio: Studio, failpoint: str
 ) -> None:
