@@ -33,7 +33,7 @@ async def test_a_month_of_days_survives_a_kill(house: Doomed, studio: Studio, fa
     booked = await studio.book(endless, FRIDAY + days(20))
     await studio.quiet()
     await house.survive(failpoint, lambda: begin_day(studio, TARGET))
-    await free_what_the_dead_held(studio, "billing")
+    await free_what_the_dead_held(studio, *house.victim)
     assert [(i["number"], i["issued_date"]) for i in await studio.invoices(endless)] == [
         (1, "2022-09-09"),
         (3, "2022-09-27"),
@@ -66,6 +66,7 @@ async def test_a_close_and_its_renewal_survive_a_kill(house: Doomed, studio: Stu
         assert answer.status_code == 200, answer.text
 
     await house.survive(failpoint, close)
+    await free_what_the_dead_held(studio, *house.victim)
     assert [invoice["total_minor"] for invoice in await studio.invoices(package_id)] == [12000]
     successor_id = (await studio.package(package_id))["successor_id"]
     assert (await studio.package(successor_id))["held"] == 1
