@@ -27,6 +27,15 @@ def pytest_configure() -> None:
     settings.load_profile("busy cores")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every test of a run takes minutes that many wait for; more deaths of the same kind are for a quiet hour."""
+    if os.environ.get("PUNCHCARD_AT_LENGTH"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("at_length")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def worker() -> str:
     return os.environ.get("PYTEST_XDIST_WORKER", "main")

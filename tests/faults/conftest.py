@@ -88,20 +88,28 @@ def on_rabbitmq(name: str) -> Any:
     return pytest.param(("rabbitmq", (name,)), id=f"rabbitmq-{name}", marks=marks)
 
 
-def dies(*deaths: tuple[Any, ...]) -> pytest.MarkDecorator:
+AT_LENGTH = pytest.param(
+    ("rabbitmq", ("packages",)),
+    id="rabbitmq-packages",
+    marks=[*on_rabbitmq("packages").marks, pytest.mark.at_length],
+)
+
+
+def dies(*deaths: tuple[Any, ...], at_length: Sequence[tuple[Any, ...]] = ()) -> pytest.MarkDecorator:
     """Parametrizes `house` and `failpoint`: of each house, the points at which its victim dies.
 
     What every service does alike, with the outbox, the bus and the inbox, need not die in each of them for each flow.
     """
+    chosen = [(*death, ()) for death in deaths] + [(*death, (pytest.mark.at_length,)) for death in at_length]
     pairs = [
-        pytest.param(house.values[0], failpoint, id=f"{house.id}-{failpoint}", marks=house.marks)
-        for house, *failpoints in deaths
+        pytest.param(house.values[0], failpoint, id=f"{house.id}-{failpoint}", marks=[*house.marks, *marks])
+        for house, *failpoints, marks in chosen
         for failpoint in failpoints
     ]
     return pytest.mark.parametrize(("house", "failpoint"), pairs, indirect=["house"])
 
 
-@pytest.fixture(scope="module", params=[EMBEDDED, on_rabbitmq("booking"), on_rabbitmq("packages")])
+@pytest.fixture(scope="module", params=[EMBEDDED, on_rabbitmq("booking"), AT_LENGTH])
 def house(
     request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Doomed]:

@@ -78,10 +78,7 @@ async def debited_though_killed(house: Doomed, studio: Studio, failpoint: str) -
     }
 
 
-@dies(
-    (EMBEDDED, "submit.written"),
-    (DIRECTDEBIT, "submit.written"),
-)
+@dies((DIRECTDEBIT, "submit.written"), at_length=[(EMBEDDED, "submit.written")])
 async def test_case_25_killed_between_the_commit_and_the_call_there_is_one_payment(
     house: Doomed, studio: Studio, failpoint: str
 ) -> None:
@@ -89,8 +86,8 @@ async def test_case_25_killed_between_the_commit_and_the_call_there_is_one_payme
 
 
 @dies(
-    (EMBEDDED, "submit.answered", "submit.answered:3"),
-    (DIRECTDEBIT, "submit.answered", "submit.answered:3"),
+    (DIRECTDEBIT, "submit.answered"),
+    at_length=[(EMBEDDED, "submit.answered", "submit.answered:3"), (DIRECTDEBIT, "submit.answered:3")],
 )
 async def test_case_26_killed_before_the_answer_is_stored_the_one_payment_is_adopted(
     house: Doomed, studio: Studio, failpoint: str
@@ -99,8 +96,11 @@ async def test_case_26_killed_before_the_answer_is_stored_the_one_payment_is_ado
 
 
 @dies(
-    (EMBEDDED, "run.made", "run.committed"),
-    (DIRECTDEBIT, "run.made", "consumer.before_commit:2", "consumer.after_commit:2", "relay.published"),
+    (DIRECTDEBIT, "run.made", "relay.published"),
+    at_length=[
+        (EMBEDDED, "run.made", "run.committed"),
+        (DIRECTDEBIT, "consumer.before_commit:2", "consumer.after_commit:2"),
+    ],
 )
 async def test_what_is_due_is_debited_once_though_killed_on_the_way(
     house: Doomed, studio: Studio, failpoint: str
@@ -108,9 +108,7 @@ async def test_what_is_due_is_debited_once_though_killed_on_the_way(
     await debited_though_killed(house, studio, failpoint)
 
 
-@dies(
-    (DIRECTDEBIT, "register.answered"),
-)
+@dies((DIRECTDEBIT, "register.answered"))
 async def test_a_payer_is_registered_once_though_killed_before_the_answer_is_stored(
     house: Doomed, studio: Studio, failpoint: str
 ) -> None:
@@ -143,8 +141,8 @@ async def mandates_at_the_bank(studio: Studio) -> list[str]:
 
 
 @dies(
-    (EMBEDDED, "relay.deleted"),
-    (BILLING, "consumer.before_commit", "consumer.after_commit"),
+    (BILLING, "consumer.after_commit"),
+    at_length=[(EMBEDDED, "relay.deleted"), (BILLING, "consumer.before_commit")],
 )
 async def test_a_decline_that_comes_back_is_told_once_though_killed(
     house: Doomed, studio: Studio, failpoint: str

@@ -1,6 +1,6 @@
 """A day on which very many instalments fall due, with processes dying in the middle of it: each payer is debited once.
 
-240 payers, or as many as `PUNCHCARD_MANY_DUE` says (5000 by hand: `-s` shows how long the parts took).
+600 payers, or as many as `PUNCHCARD_MANY_DUE` says (5000 by hand: `-s` shows how long the parts took).
 """
 
 import asyncio
@@ -25,13 +25,14 @@ from shared.ids import new_id
 from tests.faults.conftest import begin_day, free_what_the_dead_held
 from tests.harness.studio import FRIDAY, Studio, days, opened
 
-MANY = int(os.environ.get("PUNCHCARD_MANY_DUE", "240"))
+MANY = int(os.environ.get("PUNCHCARD_MANY_DUE", "600"))
 PATIENCE_SECONDS = 120 + MANY // 5
 """For any one thing to happen. Generous: it takes a fraction of this."""
 
 pytestmark = [
     pytest.mark.servers,
     pytest.mark.broker,
+    pytest.mark.at_length,
     pytest.mark.timeout(120 + 2 * PATIENCE_SECONDS),
     pytest.mark.xdist_group("faults-many-due"),
 ]

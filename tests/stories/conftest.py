@@ -40,7 +40,10 @@ def running_system(request: pytest.FixtureRequest) -> Iterator[System]:
         yield made
 
 
-@pytest.fixture(scope="session", params=[EMBEDDED, RABBITMQ])
+AT_LENGTH = pytest.param("rabbitmq", marks=[*RABBITMQ.marks, pytest.mark.at_length])
+
+
+@pytest.fixture(scope="session", params=[EMBEDDED, AT_LENGTH])
 def unruly_system(request: pytest.FixtureRequest) -> Iterator[System]:
     """The same, over a bus that brings every event twice and in a random order."""
     with _running(request, "unruly", program="tests.harness.unruly") as made:

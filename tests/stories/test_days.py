@@ -9,7 +9,7 @@ from tests.harness.studio import FRIDAY, Studio, days
 from tests.stories.test_instalments import FIVE_PARTS
 from tests.stories.test_recurring import SIX_A_FORTNIGHT
 
-JUMP = 60
+JUMP = 40
 
 
 @pytest.mark.behaviour("OE-17")
