@@ -121,6 +121,8 @@ class Observer:
         for service, rows in (await self._of_each(BUSY, business_id)).items():
             for row in rows:
                 found.setdefault(f"{service}: {row.what}", []).append((row.of, row.many))
+        if found:
+            return found  # enough to wait for: the rest is asked when this is done
         unsent = {"state": "unsent", "reference": str(business_id)}
         answer = await self.bank.get("/practice/callbacks", params=unsent)
         if count := answer.json()["meta"]["count"]:

@@ -62,7 +62,14 @@ async def unruly_studio(unruly_system: System) -> AsyncIterator[Studio]:
         yield studio
 
 
+ALIKE_ON_RABBITMQ = ("test_no_leaks.py", "test_recurring.py", "test_selling.py", "test_two_businesses.py")
+"""What these tell is decided within a service, or at its door; over the broker too, when there is time."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "stories" in item.path.parts:
             item.add_marker(pytest.mark.servers)
+            if item.path.name in ALIKE_ON_RABBITMQ and item.get_closest_marker("broker"):
+                item.add_marker(pytest.mark.at_length)
