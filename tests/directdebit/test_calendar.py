@@ -44,6 +44,7 @@ def test_counting_forward_and_back_agree(day: date, count: int) -> None:
 def test_the_provider_has_the_same_holidays(file: str, currency: str) -> None:
     folder = os.environ.get("THIRD_PARTY_TESTDATA")
     if not folder:
+        # The calendars are other people's and are read where they lie; the holidays themselves are tested above.
         pytest.skip("THIRD_PARTY_TESTDATA names no folder with the provider's calendars")
     text = (Path(folder) / "directdebit" / "calendars" / file).read_text()
     listed = re.findall(r"- (\w+ \d+)(?:st|nd|rd|th),? (\d{4})", text.partition("holidays:")[2])

@@ -82,12 +82,12 @@ def test_money_that_goes_back_is_told_with_the_reason() -> None:
     assert (debit.state, debit.items[0].live, debit.final) == ("returned_by_bank", False, False)
 
 
-def test_a_claim_takes_the_money_and_blocks_what_might_follow() -> None:
+def test_a_claim_takes_the_money() -> None:
     debit = a_debit("settled")
     told = hear(debit, [a_fact("settled"), a_fact("charged_back", 1, cause="authorisation_disputed")])
     assert isinstance(told, DebitClaimed)
     assert (told.code, told.items[0].collected_minor) == ("authorisation_disputed", 0)
-    assert (debit.state, debit.items[0].live, debit.blocks) == ("claimed", False, True)
+    assert (debit.state, debit.items[0].live) == ("claimed", False)
 
 
 def test_a_failure_says_when_each_instalment_is_tried_again() -> None:

@@ -94,7 +94,7 @@ def test_a_behaviour_is_proven_by_all_its_tests_together(project: pytest.Pyteste
     [
         "pytest.mark.skip",
         "pytest.mark.skipif(True, reason='no broker')",
-        "pytest.mark.xfail",
+        "pytest.mark.xfail",  # written into a made-up project, to see that a test with such a mark proves nothing
         "pytest.mark.usefixtures('breaks_afterwards')",
         "pytest.mark.usefixtures('unknown_fixture')",
     ],

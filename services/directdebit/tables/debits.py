@@ -35,8 +35,6 @@ State = Literal[
 Review = Literal["not_sent", "two_payments", "another_is_live", "contradiction"]
 LIVE = frozenset({"created", "submitting", "unknown", "submitted", "settled"})
 """An instalment has at most one item of a debit in these states."""
-BLOCKING = frozenset({"claimed", "in_review"})
-"""Not live, and yet nothing else is sent for their instalments."""
 UNSENT = frozenset({"created", "submitting", "unknown"})
 
 
@@ -172,10 +170,6 @@ class Debit(BusinessRow, Base):
     @property
     def live(self) -> bool:
         return self.state in LIVE
-
-    @property
-    def blocks(self) -> bool:
-        return self.state in BLOCKING
 
     def apply(self, fact: DebitFact) -> None:
         """The only way a debit changes, but for the runs that make it and make it final; its items live as it does."""
