@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
@@ -19,6 +20,7 @@ from starlette.routing import Mount, Route
 from services.billing.main import service as billing
 from services.booking.main import service as booking
 from services.catalog.main import service as catalog
+from services.commands import Site, add_commands
 from services.directdebit.main import service as directdebit
 from services.notify.main import service as notify
 from services.packages.main import service as packages
@@ -27,10 +29,9 @@ from shared.auth import Keys
 from shared.bus import Bus
 from shared.bus.local import LocalBus
 from shared.bus.rabbit import RabbitBus
-from shared.database import Database
-from shared.outbox import replay
+from shared.http.problems import of_the_web
 from shared.provision import provision
-from shared.service import Running
+from shared.service import REQUESTS_SECONDS, Running
 from shared.settings import NotConfigured, Settings, load
 
 SERVICES = {service.name: service for service in (catalog, packages, booking, billing, directdebit, notify)}
@@ -65,11 +66,12 @@ def application(settings: Settings, names: Sequence[str]) -> Starlette:
         return JSONResponse({name: {"docs": f"/{name}/docs", "openapi": f"/{name}/openapi.json"} for name in names})
 
     mounts = [Mount(f"/{name}", service.app) for name, service in zip(names, running, strict=True)]
-    return Starlette(routes=[Route("/", index), *mounts], lifespan=lifespan)
+    handlers = {HTTPException: of_the_web}
+    return Starlette(routes=[Route("/", index), *mounts], exception_handlers=handlers, lifespan=lifespan)
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="punchcard", description=__doc__)
+    parser = argparse.ArgumentParser(prog="punchcard", description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--secrets", type=Path, help="a folder with a file per secret setting")
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="serve one or more services, or all")
@@ -77,10 +79,8 @@ def main(arguments: Sequence[str]) -> None:
     run.add_argument("--host", default="127.0.0.1")
     run.add_argument("--port", type=int, default=8000)
     databases = verbs.add_parser("databases", help="create each service's login and database")
-    databases.add_argument("admin_url", help="postgresql://… of a login that may create roles and databases")
-    again = verbs.add_parser("replay", help="send again what a service published lately; who knows a fact drops it")
-    again.add_argument("service", choices=SERVICES)
-    again.add_argument("--since", default="2 hours", help="an interval of PostgreSQL, such as '2 hours'")
+    databases.add_argument("admin_url", help="postgresql://… of a login that may create roles and databases, or @file")
+    add_commands(verbs, SERVICES)
     asked = parser.parse_args(arguments)
 
     log.configure()
@@ -89,14 +89,20 @@ def main(arguments: Sequence[str]) -> None:
         urls = {name: url.get_secret_value() for name, url in settings.database_url.items()}
         asyncio.run(provision(asked.admin_url, urls))
         return
-    if asked.verb == "replay":
-        url = settings.database_url[asked.service].get_secret_value()
-        sys.stdout.write(f"{asyncio.run(replay(Database(url), asked.since))} facts wait to be sent again\n")
+    if "command" in asked:
+        asyncio.run(asked.command(asked, Site(SERVICES, settings)))
         return
     names = list(SERVICES) if "all" in asked.service else asked.service
     app = application(settings, names)
     uvicorn.run(
-        app, host=asked.host, port=asked.port, loop="uvloop", http="httptools", log_level="warning", access_log=False
+        app,
+        host=asked.host,
+        port=asked.port,
+        loop="uvloop",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=REQUESTS_SECONDS,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
+from weakref import ref
 
 import asyncpg
 from pydantic import BaseModel
@@ -105,23 +106,35 @@ class Db(AsyncSession):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.pending: list[dict[str, Any]] = []
+        self._entered: tuple[object, UUID] | None = None
 
     async def enter(self, context: Context) -> None:
         """Bind what follows to one business. What went before is flushed first, under the business it belongs to."""
         await self.flush()
         self.context = context
-        await self.execute(SET_BUSINESS, {"id": str(context.business_id)})
+        if self._entered != self._place():  # a batch is mostly of one business: it need not be told for each event
+            await self.execute(SET_BUSINESS, {"id": str(context.business_id)})
+            self._entered = self._place()
 
     async def enter_now(self, context: Context) -> None:
         """Enter on the business's own date and clock. Raises NotYetKnown while its profile has not arrived here."""
         self.context = context
         row = (await self.execute(ENTER_BUSINESS, {"id": str(context.business_id)})).one()
+        self._entered = self._place()
         if row.name is None:
             raise NotYetKnown("business", context.business_id)
         clock = BusinessClock(row.zone, row.test_now)
         self.business = Business(context.business_id, row.name, row.currency, row.email, clock)
         self.machine_now = row.machine_now
         self.context = replace(context, business_date=clock.now().date())
+
+    def _place(self) -> tuple[object, UUID]:
+        """The transaction, for a business is entered until its end; and the business.
+
+        A transaction that somebody still holds keeps its connection: so it is only referred to.
+        """
+        transaction = self.sync_session.get_transaction()
+        return transaction and ref(transaction), self.context.business_id
 
     @property
     def now(self) -> datetime:

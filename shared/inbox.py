@@ -1,20 +1,21 @@
 """Facts on their way in: each handled once, together with its effects, in one transaction.
 
 A batch is handled in one transaction; the event that fails is taken out and tried alone, so that it harms no other.
-What cannot be handled is set aside in `inbox_failed`: tried again on a schedule, then parked for a person.
+What cannot be handled is set aside in `inbox_failed`: tried again on a schedule, then parked for a person. From there
+alone it is handled, however often the bus brings it again.
 """
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from pydantic import ValidationError
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from shared import failpoints
@@ -33,21 +34,28 @@ TOGETHER_SECONDS = 50
 ANSWER_SECONDS = 15
 
 REMEMBER = text(
+    "insert into inbox (event_id) select its_id from unnest(cast(:ids as uuid[])) its_id"
+    " where not exists (select from inbox_failed where event_id = its_id) on conflict do nothing returning event_id"
+)
+"""What the bus brings, unless it was handled, or is set aside and waits for its time or for a person."""
+RESOLVE = text(
     "with again as (delete from inbox_failed where event_id = any(:ids))"
     " insert into inbox (event_id) select unnest(cast(:ids as uuid[])) on conflict do nothing returning event_id"
 )
+"""What was set aside, when it is tried again."""
 SET_ASIDE = text(
     "insert into inbox_failed (event_id, business_id, type, envelope, error, attempts, next_attempt_at)"
     " values (:event_id, :business_id, :type, :envelope, :error, :attempts,"
     "  now() + make_interval(secs => :seconds))"
     " on conflict (event_id) do update set error = excluded.error, attempts = excluded.attempts,"
-    "  next_attempt_at = excluded.next_attempt_at"
+    "  next_attempt_at = excluded.next_attempt_at where inbox_failed.next_attempt_at = :leased_until"
 )
+"""Who parked or replayed it during the try has the last word; what the bus brings again changes nothing."""
 LEASE = text(
     "update inbox_failed set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => :lease)"
     " where event_id in (select event_id from inbox_failed where next_attempt_at <= now()"
     "  order by next_attempt_at limit 1 for update skip locked)"
-    " returning envelope, attempts, now() - first_failed_at as age"
+    " returning envelope, attempts, now() - first_failed_at as age, next_attempt_at as leased_until"
 )
 
 Handler = Callable[[Db, Any], Awaitable[None]]
@@ -70,12 +78,25 @@ class Handlers:
         return register
 
 
+@dataclass(frozen=True)
+class Tried:
+    """How often an event was tried from `inbox_failed`, and under which lease; none where the bus just brought it."""
+
+    attempts: int = 0
+    age: timedelta = timedelta()
+    leased_until: datetime | None = None
+
+
 class HandlerFailed(Exception):
     """This event, and no other of the batch, could not be handled."""
 
     def __init__(self, envelope: Envelope, error: Exception) -> None:
         super().__init__(error)
         self.envelope, self.error = envelope, error
+
+
+class NotHandledHere(Exception):
+    """This version does not know the type: a newer one has subscribed to it, and a retry finds that one."""
 
 
 class TooSlow(Exception):
@@ -119,7 +140,7 @@ class Consumer:
         """
         if suspected:
             for envelope in envelopes:
-                await self._set_aside(envelope, "delivered again and again: it may have ended the process", seconds=1)
+                await self._set_aside(envelope, "delivered again and again: it may have ended the process", 1, Tried())
             return
         for start in range(0, len(envelopes), AT_ONCE):
             await self._handle_batch(list(envelopes[start : start + AT_ONCE]))
@@ -139,15 +160,15 @@ class Consumer:
                     await self._alone(envelope)
                 break
 
-    async def _together(self, envelopes: Sequence[Envelope]) -> None:
-        """One transaction for all; an event already in the inbox is dropped.
+    async def _together(self, envelopes: Sequence[Envelope], remember: TextClause = REMEMBER) -> None:
+        """One transaction for all; an event already in the inbox, or set aside, is dropped.
 
         Businesses come in the order of their ids, so that two batches never wait for each other's locks in a circle;
         within a business the events keep their order.
         """
         async with within(TOGETHER_SECONDS), self.database.transaction() as db:
             ids = sorted(envelope.id for envelope in envelopes)
-            fresh: set[UUID] = set((await db.execute(REMEMBER, {"ids": ids})).scalars())
+            fresh: set[UUID] = set((await db.execute(remember, {"ids": ids})).scalars())
             failpoints.hit("consumer.deduplicated")
             done: list[Envelope] = []
             for envelope in sorted(envelopes, key=lambda envelope: envelope.businessid):
@@ -165,7 +186,7 @@ class Consumer:
         try:
             handler = self.handlers.by_type.get(envelope.type)
             if handler is None:
-                raise Reject(f"{self.service} does not handle {envelope.type}")
+                raise NotHandledHere(f"{self.service} does not handle {envelope.type}")
             event = envelope.event()
             await db.enter(
                 Context(
@@ -184,8 +205,9 @@ class Consumer:
                 raise
             raise HandlerFailed(envelope, error) from error
 
-    async def _alone(self, envelope: Envelope, *, attempts: int = 0, age: timedelta = timedelta()) -> None:
+    async def _alone(self, envelope: Envelope, tried: Tried = Tried()) -> None:
         """Try one event by itself; if it fails, set it aside by the kind of its failure."""
+        remember = RESOLVE if tried.leased_until else REMEMBER
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception(lambda e: may_succeed_again(getattr(e, "error", e))),
@@ -194,17 +216,17 @@ class Consumer:
                 reraise=True,
             ):
                 with attempt:
-                    await self._together([envelope])
+                    await self._together([envelope], remember)
         except Exception as error:
             if is_away(error):
                 raise
             cause = error.error if isinstance(error, HandlerFailed) else error
-            seconds = next_try(cause, attempts, age)
+            seconds = next_try(cause, tried.attempts, tried.age)
             if seconds == LATER_SECONDS:
-                attempts = 0  # waiting is no failure: the schedule begins after it
-            await self._set_aside(envelope, f"{type(cause).__name__}: {cause}", seconds, attempts)
+                tried = replace(tried, attempts=0)  # waiting is no failure: the schedule begins after it
+            await self._set_aside(envelope, f"{type(cause).__name__}: {cause}", seconds, tried)
 
-    async def _set_aside(self, envelope: Envelope, error: str, seconds: float | None, attempts: int = 0) -> None:
+    async def _set_aside(self, envelope: Envelope, error: str, seconds: float | None, tried: Tried) -> None:
         outcome = "parked" if seconds is None else "retry"
         HANDLED.labels(self.service, envelope.type, outcome).inc()
         log.warning(
@@ -212,8 +234,9 @@ class Consumer:
         )
         async with asyncio.timeout(ANSWER_SECONDS), self.database.transaction() as db:
             row = {"event_id": envelope.id, "business_id": envelope.businessid, "type": str(envelope.type)}
-            trouble = {"error": error[:2000].replace("\0", ""), "attempts": attempts, "seconds": seconds}
-            await db.execute(SET_ASIDE, row | trouble | {"envelope": envelope.text()})
+            trouble = {"error": error[:2000].replace("\0", ""), "seconds": seconds, "envelope": envelope.text()}
+            so_far = {"attempts": tried.attempts, "leased_until": tried.leased_until}
+            await db.execute(SET_ASIDE, row | trouble | so_far)
 
     async def retry_due(self) -> int:
         """Try again the one that is due first; return how many were tried. One that ends the process is parked too."""
@@ -222,22 +245,24 @@ class Consumer:
         if row is None:
             return 0
         envelope = Envelope.parse(orjson.loads(row.envelope))
-        if row.attempts > len(SCHEDULE_SECONDS):
-            await self._set_aside(envelope, "no try came to an end: it may end the process", None, row.attempts)
+        tried = Tried(row.attempts, row.age, row.leased_until)
+        if tried.attempts > len(SCHEDULE_SECONDS):
+            await self._set_aside(envelope, "no try came to an end: it may end the process", None, tried)
         else:
-            await self._alone(envelope, attempts=row.attempts, age=row.age)
+            await self._alone(envelope, tried)
         return 1
 
 
 def next_try(error: Exception, attempts: int, age: timedelta) -> float | None:
     """Seconds until the next try of an event that failed, or None to park it.
 
-    `attempts` counts the scheduled tries so far; `age` is the time since it first failed.
+    `attempts` counts the scheduled tries so far; `age` is the time since it first failed. What cannot be read is tried
+    again like the rest: a newer version may be on its way that can.
     """
     if isinstance(error, Later | NotYetKnown):
         if age < LATER_UNTIL:
             return LATER_SECONDS
-    elif isinstance(error, Reject | Problem | ValidationError):
+    elif isinstance(error, Reject | Problem):
         return None
     if attempts >= len(SCHEDULE_SECONDS):
         return None

@@ -17,7 +17,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -54,8 +54,23 @@ outbox = Table(
     Column("subject", Text, nullable=False),
     Column("envelope", Text, nullable=False),
     Column("created_at", instant, nullable=False, server_default=now),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("not_before", instant),
+    Column("published_at", instant),
+    Index("ix_outbox_in_order", text("not_before nulls first"), "id"),
+    Index(
+        "ix_outbox_unconfirmed",
+        text("not_before nulls first"),
+        "id",
+        postgresql_where=text("attempts > 0 and published_at is null"),
+    ),
 )
-"""Facts committed here and not yet confirmed by the bus; rows leave when they are."""
+"""Facts committed here and not yet confirmed by the bus; rows leave when they are.
+
+What has no `not_before` is sent in the order of `id`. What has one goes behind all that is fresh, and not earlier: a
+fact that the bus did not confirm again and again, and one that is sent again from the log. The latter alone has a
+`published_at`: when the bus first confirmed it.
+"""
 
 event_log = Table(
     "event_log",
@@ -75,6 +90,7 @@ inbox = Table(
     plumbing,
     Column("event_id", Uuid, primary_key=True),
     Column("handled_at", instant, nullable=False, server_default=now),
+    Index(None, "handled_at"),
 )
 """The events whose effects are in this database."""
 
@@ -91,7 +107,34 @@ inbox_failed = Table(
     Column("next_attempt_at", instant),
     Index(None, "next_attempt_at"),
 )
-"""Events that could not be handled yet. `next_attempt_at` is null for a parked one, which waits for a person."""
+"""Events that could not be handled yet. `next_attempt_at` is null for a parked one, which waits for a person.
+
+Without a business it is no event but bytes that nobody could read, in base64.
+"""
+
+interventions = Table(
+    "interventions",
+    plumbing,
+    Column("intervention_id", BigInteger, Identity(), primary_key=True),
+    Column("done_at", instant, nullable=False, server_default=now),
+    Column("done_by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("event_ids", ARRAY(Uuid), nullable=False),
+)
+"""What a person did to failed events: who, when, why, and to which."""
+
+chores = Table(
+    "chores",
+    plumbing,
+    Column("name", Text, primary_key=True),
+    Column("due_at", instant, nullable=False),
+    Column("done_at", instant, nullable=False, server_default=text("now() - interval '1 day'")),
+)
+"""What each database is to have done now and then; who moves `due_at` on does it.
+
+`done_at` is the beginning of the last one that came to an end; before the first, a day ago.
+"""
 
 work = Table(
     "work",

@@ -45,6 +45,14 @@ class Seal:
         nonce = os.urandom(NONCE_BYTES)
         return key_id + nonce + key.encrypt(nonce, text.encode(), about.encode())
 
+    def is_old(self, sealed: bytes) -> bool:
+        """Whether it is closed under another key than the first."""
+        return sealed[:ID_BYTES] != next(iter(self._keys))
+
+    def renew(self, sealed: bytes, *, about: str) -> bytes:
+        """The same under the first key. Raises CannotOpen."""
+        return self.close(self.open(sealed, about=about), about=about)
+
     def open(self, sealed: bytes, *, about: str) -> str:
         """The text. Raises CannotOpen."""
         key = self._keys.get(sealed[:ID_BYTES])

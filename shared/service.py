@@ -1,4 +1,4 @@
-"""A service: what it is made of, and how it runs — migrate, serve, consume, relay, work, leave.
+"""A service: what it is made of, and how it runs — migrate, serve, consume, relay, work, keep house, leave.
 
 Crash-only: each part is one loop that may fail at any point, and is started again by the same code as at first.
 """
@@ -18,11 +18,13 @@ from shared.bus import Bus
 from shared.copies import keep_business
 from shared.database import Database
 from shared.events.catalog import BusinessChanged
+from shared.housekeeping import keep_house
 from shared.http import health
 from shared.http.gate import Gate
 from shared.http.openapi import complete
 from shared.http.problems import add_problem_handlers
 from shared.inbox import Consumer, Handlers
+from shared.leaving import IN_HAND_SECONDS
 from shared.log import log
 from shared.migrations import migrate
 from shared.outbox import relay
@@ -32,7 +34,11 @@ from shared.work import Workers, work_forever
 LONGEST_PAUSE_SECONDS = 5.0
 RETRY_POLL_SECONDS = 0.5
 LAST_WORD_SECONDS = 5
-BATCH_IN_HAND_SECONDS = 20
+END_SECONDS = IN_HAND_SECONDS + 2
+REQUESTS_SECONDS = 12
+"""For the requests that a process has when it is told to end: none waits longer than 10 s (`Prefer: wait=10`)."""
+LEAVING_SECONDS = REQUESTS_SECONDS + END_SECONDS + LAST_WORD_SECONDS + 6
+"""Who is not gone by then may be killed: Compose and `./dev` wait as long."""
 
 
 @dataclass
@@ -45,6 +51,8 @@ class Service:
     tables: MetaData
     invariants: dict[str, str]
     works: Workers = field(default_factory=Workers)
+    forgets: dict[str, str] = field(default_factory=dict)
+    """What its rows forget after a long time, with the statement that lets up to `:most` of a business do so."""
     body_limit: int | None = None
 
     def __post_init__(self) -> None:
@@ -101,6 +109,7 @@ class Running:
             "relay": self._relay,
             "retry": self._retry,
             "work": lambda: work_forever(self.backstage, self.service.works, self.settings),
+            "chores": lambda: keep_house(name, self.backstage, self.service.forgets),
         }
         self.loops = {key: asyncio.create_task(supervise(f"{name}.{key}", loop)) for key, loop in loops.items()}
 
@@ -122,7 +131,7 @@ class Running:
     async def leave(self) -> None:
         """Stop taking events, finish what is in hand, let the last facts out, then let go."""
         self.app.state.leaving = True
-        await asyncio.gather(*(_end(self.loops[key]) for key in ("consume", "retry", "work")))
+        await asyncio.gather(*(_end(self.loops[key]) for key in ("consume", "retry", "work", "chores")))
         with suppress(Exception):  # without the database there is no last word
             async with asyncio.timeout(LAST_WORD_SECONDS):
                 while (await health.backlog(self.backstage))["pending"]:  # noqa: ASYNC110 — the outbox is in the database
@@ -134,7 +143,7 @@ class Running:
 
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
-    await asyncio.wait([task], timeout=BATCH_IN_HAND_SECONDS)
+    await asyncio.wait([task], timeout=END_SECONDS)
 
 
 async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:

@@ -5,17 +5,20 @@ again if the process dies: what it does must be safe to repeat.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, text
+from sqlalchemy import CursorResult, delete, func, text
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.database import Context, Database, Db
 from shared.errors import told
+from shared.leaving import finished
 from shared.log import log
 from shared.plumbing import now, work
 from shared.settings import Settings
@@ -27,10 +30,14 @@ WORK_SECONDS = 50
 LONGEST_PAUSE_SECONDS = 300
 LEASE = text(
     "update work set attempts = attempts + 1, due_at = now() + make_interval(secs => :lease)"
-    " where (kind, subject_id) in (select kind, subject_id from work where kind = any(:kinds) and due_at <= now()"
-    "  order by due_at limit :most for update skip locked)"
+    " where (kind, subject_id) = (select due.kind, due.subject_id"
+    "  from unnest(cast(:kinds as text[])) with ordinality as wanted (kind, place)"
+    "  cross join lateral (select kind, subject_id from work where work.kind = wanted.kind and due_at <= now()"
+    "   order by due_at limit 1 for update skip locked) due"
+    "  order by place limit 1)"
     " returning kind, subject_id, attempts, due_at, context"
 )
+"""Of the first kind that has any, the piece that is due first."""
 DONE = text("delete from work where kind = :kind and subject_id = :subject_id and attempts = :attempts")
 POSTPONE = text(
     "update work set due_at = now() + make_interval(secs => :pause), error = :error"
@@ -93,17 +100,16 @@ async def done(db: Db, kind: str, subject_id: UUID) -> None:
     await db.execute(delete(work).where(work.c.kind == kind, work.c.subject_id == subject_id))
 
 
-async def work_once(database: Database, workers: Workers, settings: Settings) -> int:
-    """Do what is due, a few at once; return how many were tried."""
+async def take(database: Database, settings: Settings, kinds: Sequence[str]) -> Task | None:
+    """The next piece of work that is due, leased; of the first of these kinds that has any."""
     async with database.transaction() as db:
-        lease = {"lease": LEASE_SECONDS, "kinds": list(workers.by_kind), "most": AT_ONCE}
-        due = (await db.execute(LEASE, lease)).all()
-    tasks = [Task(row.kind, row.subject_id, row.attempts, row.due_at, _context(row.context), settings) for row in due]
-    await asyncio.gather(*(_do(database, workers, task) for task in tasks))
-    return len(tasks)
+        row = (await db.execute(LEASE, {"lease": LEASE_SECONDS, "kinds": kinds})).one_or_none()
+    if row is None:
+        return None
+    return Task(row.kind, row.subject_id, row.attempts, row.due_at, _context(row.context), settings)
 
 
-async def _do(database: Database, workers: Workers, task: Task) -> None:
+async def do(database: Database, workers: Workers, task: Task) -> None:
     """One try. It ends before its lease does: then another worker may begin."""
     piece = {"kind": task.kind, "subject_id": task.subject_id, "attempts": task.attempts, "until": task.leased_until}
     verdict, row = DONE, piece
@@ -114,9 +120,12 @@ async def _do(database: Database, workers: Workers, task: Task) -> None:
         pause = min(2**task.attempts, LONGEST_PAUSE_SECONDS)
         log.warning("postponed", kind=task.kind, subject_id=task.subject_id, seconds=pause, error=told(error))
         verdict, row = POSTPONE, piece | {"pause": pause, "error": told(error)[:2000].replace("\0", "")}
-    async with database.transaction() as db:
-        await db.execute(verdict, row)
-        await db.execute(RELEASE, piece)
+    try:
+        async with database.transaction() as db:
+            await db.execute(verdict, row)
+            db.schedules = bool(cast("CursorResult[Any]", await db.execute(RELEASE, piece)).rowcount)
+    except Exception as error:  # noqa: BLE001 — its lease runs out, and it is done again; the others go on
+        log.warning("not_noted", kind=task.kind, subject_id=task.subject_id, error=told(error))
 
 
 def _context(stored: dict[str, str]) -> Context:
@@ -131,10 +140,33 @@ def _context(stored: dict[str, str]) -> Context:
 
 
 async def work_forever(database: Database, workers: Workers, settings: Settings) -> None:
-    """Do what becomes due; woken by this process, and looking now and then for what others left."""
-    while True:
-        database.scheduled.clear()
-        if not await work_once(database, workers, settings):
+    """Do what becomes due, a few pieces at once; who is ready takes the next one, so that a slow piece holds up none.
+
+    One at a time waits for work: woken by this process, and looking now and then for what others left. The kind of
+    which the fewest are in hand comes first, so that a flood of one kind leaves room for the others.
+    """
+    waiting = asyncio.Lock()
+    in_hand = Counter(dict.fromkeys(workers.by_kind, 0))
+
+    async def next_piece() -> Task:
+        while True:
+            database.scheduled.clear()
+            if task := await take(database, settings, sorted(in_hand, key=in_hand.__getitem__)):
+                return task
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await database.scheduled.wait()
+
+    async def work() -> None:
+        while True:
+            async with waiting:
+                task = await next_piece()
+                in_hand[task.kind] += 1
+            try:
+                await finished(do(database, workers, task))
+            finally:
+                in_hand[task.kind] -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(work())

@@ -14,11 +14,17 @@ from deploy.local.servers import NoServer
 COMMANDS = {
     "demo": "deploy.local.demo",
     "up": "deploy.local.up",
+    "status": "deploy.local.control",
+    "restart": "deploy.local.control",
+    "stop": "deploy.local.control",
     "token": "deploy.local.token",
     "clock": "deploy.local.clock",
     "bank": "deploy.local.bank",
+    "audit": "deploy.local.audit",
     "check": "deploy.local.checks",
     "test": "deploy.local.tests_run",
+    "faults": "deploy.local.faults",
+    "bench": "deploy.local.bench",
     "docs": "deploy.local.docs",
     "behaviours": __name__,
 }

@@ -6,12 +6,18 @@ import json
 import pkgutil
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 import shared.events
+from deploy.local.contracts import golden
+from deploy.local.contracts.asyncapi import asyncapi
+from deploy.local.contracts.changes import broken_calls, broken_events
 from deploy.local.servers import ROOT
-from deploy.local.system import SERVICES
+from services.__main__ import SERVICES, SUBSCRIPTIONS
 from shared.events import TYPES, Event
 from shared.service import Service
 
@@ -20,29 +26,55 @@ MADE = "<!-- Made by `./dev docs` from the code; do not edit. -->"
 SOURCE = re.compile(r"\b(?:EZ|FSP|CC|PB|OE|R|V|G)-\d+\b")
 
 
-def docs() -> None:
-    """Write the pages that are made from the code: rules, events, OpenAPI."""
-    for path, content in pages().items():
+CHANGES = DOCS / "api-changes.md"
+
+
+def docs(
+    breaking: Annotated[str, typer.Option(help="Why a change that breaks callers or readers is right.")] = "",
+) -> None:
+    """Write the pages that are made from the code: rules, events, OpenAPI, AsyncAPI, and new golden events."""
+    made = pages()
+    if misread := golden.broken():
+        _refuse("The golden events are not read as they were written", misread)
+    if breaks := broken(made):
+        if not breaking:
+            _refuse('This breaks others. Make it an addition, or say why not: ./dev docs --breaking "why"', breaks)
+        made[CHANGES] = CHANGES.read_text() + told(breaking, breaks, datetime.now(UTC).date().isoformat())
+    for path, content in (made | golden.files()).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
         print(path.relative_to(ROOT))
 
 
+def _refuse(why: str, found: list[str]) -> None:
+    typer.echo("\n".join([f"{why}. Nothing was written.", *(f"  {each}" for each in found)]), err=True)
+    raise typer.Exit(1)
+
+
+def broken(made: dict[Path, str]) -> list[str]:
+    """What these pages would break for those who hold to the ones that are there."""
+    found = []
+    for path, compare in ((DOCS / "openapi.json", broken_calls), (DOCS / "asyncapi.json", broken_events)):
+        if path.exists():
+            found += compare(json.loads(path.read_text()), json.loads(made[path]))
+    return found
+
+
+def told(why: str, breaks: list[str], day: str) -> str:
+    """The entry of a breaking change in docs/api-changes.md."""
+    return "\n".join([f"\n## {day}: {why}\n", *(f"* {each}" for each in breaks)]) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """Every generated page, by its path."""
-    services = {name: _service(name) for name in SERVICES}
-    documents = {name: _openapi(service) for name, service in services.items()}
+    documents = {name: _openapi(service) for name, service in SERVICES.items()}
     return {
         DOCS / "rules.md": rules_page(),
-        DOCS / "events.md": events_page(services),
+        DOCS / "events.md": events_page(SERVICES),
+        DOCS / "asyncapi.json": _json(asyncapi(published(), SUBSCRIPTIONS)),
         **{DOCS / "openapi" / f"{name}.json": _json(document) for name, document in documents.items()},
         DOCS / "openapi.json": _json(merged(documents)),
     }
-
-
-def _service(name: str) -> Service:
-    service: Service = importlib.import_module(f"services.{name}.main").service
-    return service
 
 
 def _json(document: dict[str, Any]) -> str:

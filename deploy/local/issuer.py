@@ -53,7 +53,8 @@ class Issuer:
             raise TypeError(f"{private} does not hold an Ed25519 key; remove it to get a new one")
         self._key = key
         public = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": KEY_ID, "use": "sig", "alg": "EdDSA"}
-        self.jwks.write_text(json.dumps({"keys": [public]}))
+        if not self.jwks.exists() or json.loads(self.jwks.read_text()) != {"keys": [public]}:
+            self.jwks.write_text(json.dumps({"keys": [public]}))
 
     def staff(self, business_id: UUID, *, sub: str = "owner", permissions: Iterable[str] = EVERYTHING) -> str:
         """A token of staff; the owner's may do everything."""
@@ -62,6 +63,10 @@ class Issuer:
     def client(self, business_id: UUID, client_id: UUID) -> str:
         """A token of a client, who sees what is theirs."""
         return self._sign(business_id=str(business_id), sub=str(client_id), role="client", client_id=str(client_id))
+
+    def service(self, business_id: UUID, *, permissions: Iterable[str] = ()) -> str:
+        """A token of a program that acts in a business."""
+        return self._sign(business_id=str(business_id), sub="program", role="service", permissions=sorted(permissions))
 
     def _sign(self, **claims: object) -> str:
         now = int(time.time())

@@ -27,6 +27,21 @@ class Process:
         """Whether the server still runs: its keeper ends with it."""
         return self.keeper.poll() is None
 
+    def server_pid(self) -> int | None:
+        """The number of the server itself; None when it has ended."""
+        with suppress(psutil.NoSuchProcess):
+            return next((child.pid for child in psutil.Process(self.keeper.pid).children()), None)
+        return None
+
+    def ending(self) -> str:
+        """How it ended, in words: the keeper ends with its exit code, or with the signal that killed it."""
+        code = self.keeper.poll()
+        if code is None:
+            return "stopped"
+        killer = 256 - code if code > 128 else 0
+        how = f"killed by {signal.Signals(killer).name}" if killer in set(signal.Signals) else f"exit code {code}"
+        return f"{how}; its last words: {self.last_words() or 'none'}"
+
     def last_words(self) -> str:
         """The last line it logged."""
         return last_line(self.log.read_text(errors="replace"))
@@ -41,18 +56,20 @@ def running(
     env: Mapping[str, str],
     stop_signal: signal.Signals,
     account: keeper.Account | None = None,
+    stop_seconds: float = 20,
     throw_away: bool = False,
+    fresh_log: bool = True,
 ) -> Iterator[Process]:
     """Run a server in `folder`, its output in `folder/name.log`; stop it on leaving, however we leave."""
     order: keeper.Order = {
         "command": [str(word) for word in command],
         "account": account or {},
         "stop_signal": stop_signal,
-        "stop_seconds": 20,
+        "stop_seconds": stop_seconds,
         "remove": str(folder) if throw_away else None,
     }
     log = folder / f"{name}.log"
-    with log.open("wb") as output:
+    with log.open("wb" if fresh_log else "ab") as output:
         # -I: neither our folder nor the caller's may shadow the standard library for it.
         kept = subprocess.Popen(
             [sys.executable, "-I", keeper.__file__, json.dumps(order)],

@@ -40,8 +40,8 @@ class Message:
 class _Listening(Controller):
     """A controller over a socket that already listens, so that port 0 is a known port before the thread starts."""
 
-    def __init__(self, handler: "MailSink", port: int) -> None:
-        self._socket = socket.create_server(("127.0.0.1", port))
+    def __init__(self, handler: "MailSink", host: str, port: int) -> None:
+        self._socket = socket.create_server((host, port))
         super().__init__(handler, hostname="127.0.0.1", port=self._socket.getsockname()[1])
 
     def _create_server(self) -> Coroutine[Any, Any, AbstractServer]:
@@ -49,15 +49,15 @@ class _Listening(Controller):
 
 
 class MailSink:
-    """While it is entered, an SMTP server on a loopback port. A message sent twice is kept twice.
+    """While it is entered, an SMTP server, on a loopback port unless told. A message sent twice is kept twice.
 
     With a `folder`, each message is also a file there, `00001.eml` and on, and numbers go on where the folder ends.
     """
 
     _controller: _Listening
 
-    def __init__(self, port: int = 0, folder: Path | None = None) -> None:
-        self._port = port
+    def __init__(self, port: int = 0, folder: Path | None = None, *, host: str = "127.0.0.1") -> None:
+        self._host, self._port = host, port
         self._folder = folder
         self._first = 1
         if folder is not None:
@@ -66,7 +66,7 @@ class MailSink:
         self._messages: list[Message] = []
 
     def __enter__(self) -> "MailSink":
-        self._controller = _Listening(self, self._port)
+        self._controller = _Listening(self, self._host, self._port)
         self._controller.start()
         return self
 

@@ -1,25 +1,23 @@
-"""Looks into the six databases of a running system: is it quiet, was anything lost, does every invariant hold?"""
+"""Looks into the six databases of a running system: is it quiet, was anything lost, what does the audit say?"""
 
 import asyncio
 from collections import Counter, defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from importlib import import_module
 from typing import Any, Protocol
 from uuid import UUID
 
 import httpx
 from sqlalchemy import text
 
-from deploy.local.across import ACROSS, Facts
+from deploy.audit.auditing import audit
+from deploy.audit.books import Books
+from deploy.audit.reading import SUBSCRIPTIONS, read_books
 from deploy.local.system import BANK_SECONDS, SERVICES
 from shared.database import Context, Database
-from shared.service import Service
 
 QUIET_SECONDS = 30
 OVERLAP = timedelta(seconds=10)
-DEFINITIONS: dict[str, Service] = {name: import_module(f"services.{name}.main").service for name in SERVICES}
 BUSY = (
     "select 'facts to send' what, type of, count(*) many from outbox where business_id = :id group by type"
     " union all select 'events to try again', type, count(*) from inbox_failed"
@@ -47,13 +45,6 @@ NEXT_DEBITS = {
     ),
 }
 PARKED = "select type, error from inbox_failed where business_id = :id and next_attempt_at is null"
-
-BROUGHT = (
-    "select debit_id, sum(collected_minor) as collected_minor, sum(in_flight_minor) as in_flight_minor,"
-    " bool_and(final) as final from (select distinct on (debit_id, instalment_id) * from debit_facts"
-    "  order by debit_id, instalment_id, sequence desc) newest group by debit_id"
-)
-"""What is true now of each debit for billing: its facts with the highest sequence."""
 
 
 class Parts(Protocol):
@@ -147,8 +138,8 @@ class Observer:
             heard.since[publisher] = max(heard.since[publisher], row.published_at - OVERLAP)
             if row.event_id not in heard.read:
                 heard.read.add(row.event_id)
-                for service, definition in DEFINITIONS.items():
-                    if row.type in definition.subscriptions:
+                for service, wanted in SUBSCRIPTIONS.items():
+                    if row.type in wanted:
                         heard.waits[service][row.event_id] = row.type
 
     async def until_quiet(self, business_id: UUID, seconds: float = QUIET_SECONDS) -> None:
@@ -159,16 +150,19 @@ class Observer:
         """
         unrest: dict[str, Any] = {}
         calm, published = 0, -1
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
                 while calm < 2:
                     unrest = await self.unrest(business_id)
                     before, published = published, len(self._heard[business_id].read)
                     calm = 0 if unrest else calm + 1 if published == before else 1
                     if calm < 2:
                         await asyncio.sleep(0.02)
-                return
-        raise NotQuiet(seconds, unrest)
+        except TimeoutError:
+            if limit.expired():
+                raise NotQuiet(seconds, unrest) from None
+            raise
 
     async def next_debits(self, business_id: UUID) -> dict[str, date]:
         """When something is to be debited next, of each payer: by the books of billing and of directdebit."""
@@ -183,34 +177,16 @@ class Observer:
         """The events that wait for a person, by service: type and error of each."""
         return {service: rows for service, rows in (await self._of_each(PARKED, business_id)).items() if rows}
 
-    async def violations(self, business_id: UUID) -> dict[str, list[Any]]:
-        """Every invariant that does not hold, of each service and across them, with what breaks it."""
-        found: dict[str, list[Any]] = {}
-        for service, definition in DEFINITIONS.items():
-            for name, sql in definition.invariants.items():
-                found[f"{service}: {name}"] = await self._rows(service, sql, business_id)
-            found[f"{service}: an event is parked"] = await self._rows(service, PARKED, business_id)
-        facts = await self._facts(business_id)
-        for name, check in ACROSS.items():
-            found[f"across: {name}"] = check(facts)
-        return {name: rows for name, rows in found.items() if rows}
+    async def violations(self, business_id: UUID) -> list[str]:
+        """What the audit finds, a line for each: an invariant that does not hold, or what services say unlike."""
+        return [finding.line() for finding in audit(await self.books(business_id))]
 
-    async def _facts(self, business_id: UUID) -> Facts:
-        """The rows that services should agree on, and the bank's own log."""
-
-        async def rows(service: str, sql: str) -> list[Any]:
-            return await self._rows(service, sql, business_id)
-
-        return Facts(
-            bookings=await rows("booking", "select booking_id, package_id, state from bookings"),
-            holds=await rows("packages", "select booking_id, package_id, state, closure_id from holds"),
-            packages=await rows("packages", "select package_id, post_bill, state, closure_id from packages"),
-            billed=await rows("billing", "select booking_id from invoice_lines where booking_id is not null"),
-            debits=await rows("directdebit", "select debit_id, state, amount_minor, final from debits"),
-            brought=await rows("billing", BROUGHT),
-            bank=await self.bank_log(business_id),
-            held=await self.held(business_id),
-        )
+    async def books(self, business_id: UUID) -> Books:
+        """All that the audit compares, the bank's own log included."""
+        books = await read_books(self.databases, business_id)
+        books.payments = await self.bank_log(business_id)
+        books.held = frozenset(await self.held(business_id))
+        return books
 
     async def bank_log(self, business_id: UUID) -> list[dict[str, Any]]:
         """Every payment that the bank was ever asked for by a business, with its history."""

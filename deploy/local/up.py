@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,24 +17,29 @@ from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from deploy.local.kept import Process
+from deploy.local.control import Orders
+from deploy.local.fleet import Fleet, Say, behind_gateway, fleet
 from deploy.local.mail import mail_app
 from deploy.local.postgres import postgres
 from deploy.local.rabbitmq import FOR_DEMO, rabbitmq
-from deploy.local.servers import Server, ServerFailed, interrupted
+from deploy.local.servers import NoServer, Server, ServerFailed, interrupted
 from deploy.local.state import STATE, Addresses, State, from_caller, noted
-from deploy.local.system import APART, SERVICES, TOGETHER, System, served, system
+from deploy.local.system import APART, SERVICES, TOGETHER, System, system
 
 T = TypeVar("T")
-Say = Callable[[str, str], None]
-"""Tells a person one thing: what it is, and how it is."""
 
 POSTGRES, AMQP = "PUNCHCARD_POSTGRES_URL", "PUNCHCARD_AMQP_URL"
 Embedded = Annotated[bool, typer.Option("--embedded", help="One process and its own bus, without RabbitMQ.")]
+Services = Annotated[bool, typer.Option("--services", help="A process for each service, behind a gateway.")]
+Scale = Annotated[
+    list[str] | None,
+    typer.Option(help="How many processes of a service; implies --services.", metavar="SERVICE=N", show_default=False),
+]
 
 
 @dataclass
@@ -42,31 +48,47 @@ class Up:
 
     system: System
     state: Path
-    processes: dict[str, Process]
+    fleet: Fleet
     mail_url: str
 
     def watch(self) -> None:
-        """Return when a process ends that should not; a person ends this by Ctrl-C."""
-        while True:
-            for name, process in self.processes.items():
-                if not process.alive():
-                    raise ServerFailed(f"{name} ended; its last words: {process.last_words()} ({process.log})")
-            time.sleep(0.5)
+        """Do what other commands order; a person ends this by Ctrl-C, `./dev stop` by its signal."""
+        with Orders(self.state, self.fleet) as orders:
+            while not orders.stopped:
+                orders.follow()
+                time.sleep(0.1)
 
 
-def up(embedded: Embedded = False, state: State = STATE) -> None:
+def up(embedded: Embedded = False, services: Services = False, scale: Scale = None, state: State = STATE) -> None:
     """Run the six services, their databases, a practice bank and a mail page, until Ctrl-C; data is kept."""
 
     def say(what: str, how: str) -> None:
         print(f"  {what:<14}{how}", flush=True)
 
+    replicas = _replicas(scale or []) if services or scale else None
+    if embedded and replicas is not None:
+        raise typer.BadParameter("the embedded bus is within one process", param_hint="--embedded")
     try:
-        with running(from_caller(state), say, embedded=embedded) as made:
+        with running(from_caller(state), say, embedded=embedded, scale=replicas) as made:
             print("\n" + "\n".join(f"  {what:<14}{where}" for what, where in addresses(made)))
             print("\nCtrl-C stops it.", flush=True)
             made.watch()
     except KeyboardInterrupt:
-        print("\nStopped; the data is kept.")
+        pass
+    print("\nStopped; the data is kept.")
+
+
+def _replicas(scale: list[str]) -> dict[str, int]:
+    """`billing=3` → three processes of billing."""
+    found = {}
+    for each in scale:
+        name, _, count = each.partition("=")
+        if name not in SERVICES or not re.fullmatch("[1-9]|1[0-9]", count):
+            raise typer.BadParameter(
+                f"{each!r} is not a service and its number of processes, such as billing=3", param_hint="--scale"
+            )
+        found[name] = int(count)
+    return found
 
 
 def addresses(made: Up) -> list[tuple[str, str]]:
@@ -81,38 +103,62 @@ def addresses(made: Up) -> list[tuple[str, str]]:
             f'curl -H "Authorization: Bearer $(./dev token{folder})" {made.system.urls["catalog"]}/catalog/v1/business',
         ),
         ("logs", str(made.system.logs)),
+        ("processes", f"./dev status{folder}"),
     ]
 
 
 @contextmanager
-def running(state: Path, say: Say, *, embedded: bool) -> Iterator[Up]:
-    """Start everything, as far as possible side by side, and say what was found; stop it on leaving."""
+def running(
+    state: Path,
+    say: Say,
+    *,
+    embedded: bool,
+    scale: Mapping[str, int] | None = None,
+) -> Iterator[Up]:
+    """Start everything, as far as possible side by side, and say what was found; stop it on leaving.
+
+    With `scale`, be it empty, every service has a process of its own or as many as it says, behind a gateway.
+    """
     with ExitStack() as stack:
         find_database = partial(postgres, os.environ.get(POSTGRES), state / "postgres", durable=True)
         find_broker = partial(_broker, state / "rabbitmq", embedded)
         database, broker = stack.enter_context(_side_by_side(find_database, find_broker))
         if database is None:
             raise ServerFailed("PostgreSQL was not found")
+        if scale is not None and broker is None:
+            raise NoServer(f"Several processes need RabbitMQ: install rabbitmq-server or give {AMQP}")
         say("PostgreSQL", database.origin)
         say("RabbitMQ", broker.origin if broker else _without(embedded))
         groups = APART if broker else TOGETHER
         amqp_url = broker.url if broker else None
         made = stack.enter_context(system(state, database.url, amqp_url, groups=groups, start=False))
-        _keep_addresses(made, state / "addresses.json")
-        began = time.monotonic()
-        started = stack.enter_context(_side_by_side(*(partial(served, made, *group) for group in groups)))
-        transport = "six processes, over RabbitMQ" if broker else "one process, on its embedded bus"
-        say("services", f"{transport} (ready in {time.monotonic() - began:.1f} s)")
-        say("data", f"{state}, kept from run to run")
-        _call_back(made.bank_url)
-        mail_url = stack.enter_context(_page(mail_app(made.mail)))
+        _keep_addresses(made, state / "addresses.json", together=scale is not None or not broker)
         stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
-        names = [", ".join(group) for group in groups]
-        stack.enter_context(noted(state, Addresses(made.urls, made.database_urls, made.bank_url, mail_url)))
+        began = time.monotonic()
+        if scale is None:
+            launched = stack.enter_context(fleet(made, groups, say=say))
+        else:
+            port = urlsplit(made.urls["directdebit"]).port
+            launched = stack.enter_context(behind_gateway(made, scale, port, say))
+        say("services", f"{_shape(launched)} (ready in {time.monotonic() - began:.1f} s)")
+        say("data", f"{state}, kept from run to run")
+        call_back(made.bank_url)
+        mail_url = stack.enter_context(_page(mail_app(made.mail)))
+        us = psutil.Process()
+        where = Addresses(made.urls, made.database_urls, made.bank_url, mail_url, us.pid, us.create_time())
+        stack.enter_context(noted(state, where))
         try:
-            yield Up(made, state, dict(zip(names, started, strict=True)), mail_url)
+            yield Up(made, state, launched, mail_url)
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is being stopped already
+
+
+def _shape(launched: Fleet) -> str:
+    """What runs, in words."""
+    count = len(launched.replicas)
+    if count == 1:
+        return "one process, on its embedded bus"
+    return f"{count} processes, over RabbitMQ" + (", behind the gateway" if launched.gateway else "")
 
 
 @contextmanager
@@ -147,10 +193,10 @@ def _side_by_side(*ways: Callable[[], AbstractContextManager[T]]) -> Iterator[li
                 stopped.result()
 
 
-def _keep_addresses(made: System, file: Path) -> None:
+def _keep_addresses(made: System, file: Path, *, together: bool) -> None:
     """Each service is where it was in the run before, if its port is free: there the bank's callbacks look for us."""
     kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-    if len(set(made.urls.values())) == 1:
+    if together:
         port = _kept(kept, "directdebit", made.urls["directdebit"])
         made.urls |= dict.fromkeys(SERVICES, f"http://127.0.0.1:{port}")
     else:
@@ -175,7 +221,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _call_back(bank_url: str) -> None:
+def call_back(bank_url: str) -> None:
     """What the bank could not tell an earlier run, it tells now."""
     unsent = httpx.get(f"{bank_url}/practice/callbacks", params={"state": "unsent"}).raise_for_status()
     for callback in unsent.json()["callbacks"]:

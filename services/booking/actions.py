@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 
@@ -12,7 +12,9 @@ from services.booking import rules
 from services.booking.tables import BookableService, Booking, Client, Staff
 from shared.auth import Caller
 from shared.database import Db, violates
+from shared.erasing import scrub
 from shared.errors import Later, NotFound, NotYetKnown
+from shared.events import ERASED
 from shared.events.booking import (
     AttendanceRecorded,
     BookingCancelled,
@@ -25,6 +27,13 @@ from shared.work import done, schedule
 
 DECIDE_WITHIN = timedelta(seconds=60)
 """Machine time that packages has to answer; then the booking is refused, and may be tried again."""
+
+FORGET_REASONS = text(
+    "update bookings set reason = case state when 'refused' then :erased end where client_id = :client_id"
+    " and reason is not null and not (state = 'refused' and exists (select from event_log"
+    "  where type = 'booking.refused.v1' and subject = bookings.booking_id::text"
+    "  and envelope like '%\"causationid\":%'))"
+).bindparams(erased=ERASED)
 
 Fact = BookingConfirmed | BookingRefused | BookingCancelled | AttendanceRecorded
 
@@ -123,6 +132,12 @@ async def record_attendance(db: Db, booking_id: UUID, *, caller: Caller, attende
     """Staff say whether the client came."""
     now = db.now
     await _change(db, booking_id, caller, lambda booking: rules.record_attendance(booking, attended=attended, now=now))
+
+
+async def forget_reasons(db: Db, client_id: UUID) -> None:
+    """What people wrote of an erased client's bookings is gone; what packages said why, names nobody and stays."""
+    await scrub(db, client_id)
+    await db.execute(FORGET_REASONS, {"client_id": client_id})
 
 
 async def take_session(db: Db, fact: SessionHeld) -> None:

@@ -14,6 +14,8 @@ handles = Handlers()
 @handles(ClientChanged)
 async def keep_client(db: Db, event: ClientChanged) -> None:
     await keep(db, Client, event)
+    if event.erased:
+        await actions.forget_reasons(db, event.client_id)
 
 
 @handles(StaffChanged)

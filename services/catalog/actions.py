@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from itertools import chain
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Select, delete, exists, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import CursorResult, Select, Text, delete, exists, func, literal, select
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import aliased
 
 from services.catalog import rules
@@ -15,16 +17,23 @@ from shared.auth import Caller
 from shared.clock import BusinessClock
 from shared.copies import keep
 from shared.database import Context, Db
+from shared.erasing import scrub
 from shared.errors import NotFound
 from shared.events import Event
 from shared.events.catalog import BusinessChanged, BusinessDayStarted, TemplatePublished, Terms
 from shared.money import Currency
-from shared.outbox import publish
-from shared.plumbing import business
+from shared.outbox import alike, publish
+from shared.plumbing import business, outbox
 from shared.work import done, schedule
 
 E = TypeVar("E", bound=Entry)
 
+TOLD: dict[type[Event], Any] = {
+    BusinessChanged: business.c,
+    **{kind.told: kind for kind in (Client, Staff, OfferedService)},
+    TemplatePublished: TemplateVersion,
+}
+"""What others keep copies of, and the rows that tell it."""
 LAST_CHARACTER = "\U0010ffff"
 """Above every word that begins with what stands before it."""
 
@@ -99,6 +108,19 @@ async def change(db: Db, entry_id: UUID, kind: type[Entry], changes: dict[str, A
     if entry is None:
         raise NotFound
     await _become(db, entry, rules.change(entry, changes))
+
+
+async def erase(db: Db, client_id: UUID) -> None:
+    """Who a client was is known no more, here and, when they hear it, everywhere (docs/decisions/0017).
+
+    Nothing that is open refuses it: bookings, packages and what is owed stand under the id. Raises NotFound.
+    """
+    client = await db.get(Client, client_id, with_for_update=True)
+    if client is None:
+        raise NotFound
+    fact = rules.erase(client)
+    await scrub(db, client_id)
+    await _become(db, client, fact)
 
 
 async def _become(db: Db, entry: Entry, fact: Event) -> None:
@@ -190,3 +212,32 @@ async def _lock_newest(db: Db, template_id: UUID) -> TemplateVersion:
     if await db.get(TemplateVersion, (template_id, 1), with_for_update=True) is None:
         raise NotFound
     return (await db.scalars(newest_templates(active=None).where(TemplateVersion.template_id == template_id))).one()
+
+
+async def tell_again(db: Db) -> int:
+    """Tell the whole book of the business once more, as it is, for those whose copies are in doubt; how many facts.
+
+    Each entry has the number that it has: who keeps a copy writes over an equal one, and leaves a newer one. The facts
+    go behind all that is fresh.
+    """
+    facts = 0
+    for event, rows in TOLD.items():
+        facts += cast("CursorResult[Any]", await db.execute(_told(db, event, rows))).rowcount
+    return facts
+
+
+def _told(db: Db, event: type[Event], rows: Any) -> Insert:
+    """A statement that tells each row of the business as a fact of this type, whose fields are its columns."""
+    data = func.json_build_object(*chain.from_iterable((name, getattr(rows, name)) for name in event.model_fields))
+    own = [func.new_id().label("id"), getattr(rows, event.subject_field).label("subject"), data.label("data")]
+    row = select(*own).where(rows.business_id == db.context.business_id).subquery().c
+    envelope = func.envelope(alike(db, "catalog"), row.id, event.type, row.subject, db.today, row.data)
+    fact = {
+        "event_id": row.id,
+        "business_id": literal(db.context.business_id),
+        "type": literal(event.type),
+        "subject": sql_cast(row.subject, Text),
+        "envelope": envelope,
+        "not_before": func.now(),
+    }
+    return insert(outbox).from_select(list(fact), select(*fact.values()))

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from services.catalog.tables import Client, Entry, OfferedService, Staff, TemplateVersion
 from shared.errors import Conflict, Invalid
 from shared.events import Event
-from shared.events.catalog import BusinessChanged, Form, TemplatePublished, Terms
+from shared.events.catalog import ERASED_CLIENT, BusinessChanged, Form, TemplatePublished, Terms
 
 PRICED = frozenset({"session_count", "price_minor"})
 NEEDS: Mapping[Form | None, frozenset[str]] = {
@@ -35,6 +35,10 @@ class TermsRefused(Invalid):
 
 class AlreadyWithdrawn(Conflict):
     """This template is not on sale any more."""
+
+
+class ClientErased(Conflict):
+    """This client is erased."""
 
 
 class NoTestClock(Conflict):
@@ -107,9 +111,16 @@ def next_start(started: date, zone: str, now: datetime) -> datetime:
 
 
 def change(entry: Entry, changes: Mapping[str, Any]) -> Event:
-    """An entry that changes is told whole, under the next number."""
+    """An entry that changes is told whole, under the next number. Raises ClientErased."""
+    if isinstance(entry, Client) and entry.erased:
+        raise ClientErased("Enter a client who comes back as a new one.")
     known = {name: getattr(entry, name) for name in entry.told.model_fields}
     return entry.told.model_validate(known | dict(changes) | {"sequence": entry.sequence + 1})
+
+
+def erase(client: Client) -> Event:
+    """Who a client was is known no more; the id stays, and with it all books. Raises ClientErased."""
+    return change(client, {"name": ERASED_CLIENT, "email": None, "active": False, "erased": True})
 
 
 def may_see(entry: Entry, client_id: UUID | None) -> bool:

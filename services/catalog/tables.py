@@ -1,10 +1,10 @@
 """The rows catalog owns: clients, staff, services, templates, started days; the business is a row of the plumbing."""
 
 from datetime import date
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database import BusinessRow, Row, Stored, metadata
@@ -49,6 +49,11 @@ class Client(Entry):
 
     client_id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str | None]
+    erased: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Who they were is known no more; then nothing about them changes."""
+
+    def __init__(self, *, erased: bool = False, **fields: Any) -> None:
+        super().__init__(erased=erased, **fields)
 
 
 class ClientWord(BusinessRow, Base):

@@ -1,6 +1,6 @@
 """What directdebit does when it hears something."""
 
-from services.directdebit.actions import collecting, running
+from services.directdebit.actions import collecting, forgetting, running
 from services.directdebit.tables.mandates import Client
 from shared.copies import keep
 from shared.database import Db
@@ -14,6 +14,8 @@ handles = Handlers()
 @handles(ClientChanged)
 async def keep_client(db: Db, event: ClientChanged) -> None:
     await keep(db, Client, event)
+    if event.erased:
+        await forgetting.forget_payer(db, event.client_id)
 
 
 @handles(CollectionRequested)

@@ -2,6 +2,7 @@
 
 from services.directdebit import api, handlers, invariants, workers
 from services.directdebit.tables import Base
+from services.directdebit.tables.callbacks import FORGETS
 from shared.service import Service
 
 service = Service(
@@ -11,5 +12,6 @@ service = Service(
     works=workers.works,
     tables=Base.metadata,
     invariants=invariants.INVARIANTS,
+    forgets=FORGETS,
     body_limit=2 * 1024 * 1024,
 )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from services.directdebit.actions import accounts, hearing, mandates, running, sending
+from services.directdebit.actions import accounts, hearing, mandates, restoring, running, sending
 from services.directdebit.bank import Absent, Accepted, Bank, Refused, Unknown
 from services.directdebit.bank.gocardless import GoCardless
 from shared import failpoints
@@ -39,6 +39,7 @@ async def run(database: Database, task: Task) -> None:
     state = "more"
     while state == "more":
         async with database.transaction(_by_itself(task)) as db:
+            await restoring.refuse_while_held(db)
             state = await running.run_day(db, run_id)
         failpoints.hit("run.committed")
     if state == "waits":
@@ -50,6 +51,7 @@ async def submit(database: Database, task: Task) -> None:
     """Send a debit: what is sent is committed before the call, the answer after it. Killed anywhere, one payment."""
     context = _by_itself(task)
     async with database.transaction(context) as db:
+        await restoring.refuse_while_held(db)
         bank = await _bank(db, task)
         due = await sending.begin(db, task.subject_id, bank)
     if due is None:

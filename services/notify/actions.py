@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.notify.channels import Outgoing
@@ -13,12 +13,20 @@ from services.notify.rules.letters import Fields
 from services.notify.rules.templates import Letter, Template, accept, write
 from services.notify.tables import BUSINESS, Client, Failed, Message, MessageTemplate, Sent
 from shared.database import Db
+from shared.erasing import scrub
 from shared.errors import Later
 from shared.ids import new_id
 from shared.plumbing import business
 from shared.work import schedule
 
 NO_ADDRESS = "no e-mail address"
+CLIENT_ERASED = "the client is erased"
+NOTHING = Letter("", "")
+FORGET = text(
+    "update messages set address = null, subject = '', body = '', reason = :why,"
+    " state = case state when 'queued' then 'skipped' else state end where client_id = :client_id"
+).bindparams(why=CLIENT_ERASED)
+"""That they were told stays, or a repeated fact would tell it again."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,11 @@ async def sender(db: Db) -> Sender:
 
 
 async def addressee(db: Db, client_id: UUID) -> Client:
-    """A client to write to. Raises Later while they are not known."""
-    client = await db.get(Client, client_id)
+    """A client to write to. Raises Later while they are not known.
+
+    Locked with others who write to them: who forgets them waits, and then finds what was written.
+    """
+    client = await db.get(Client, client_id, with_for_update={"read": True}, populate_existing=True)
     if client is None:
         raise Later("the client is not known yet")
     return client
@@ -59,14 +70,11 @@ async def tell(
     """Write to a client about a fact, once; where they know `unless` about it, this comes too late and is skipped."""
     client, by = await addressee(db, client_id), await sender(db)
     overtaken = unless is not None and await _told(db, _key(unless, about))
-    await _keep(
-        db,
-        _key(kind, about),
-        str(client_id),
-        client.email,
-        write(await template_in_use(db, kind), fields(client, by)),
-        skipped="overtaken by later news" if overtaken else None,
-    )
+    letter, skipped = NOTHING, CLIENT_ERASED
+    if not client.erased:
+        letter = write(await template_in_use(db, kind), fields(client, by))
+        skipped = "overtaken by later news" if overtaken else ""
+    await _keep(db, _key(kind, about), str(client_id), client_id, client.email, letter, skipped=skipped)
 
 
 async def tell_staff(
@@ -75,7 +83,13 @@ async def tell_staff(
     """Write to the business about a fact that concerns a client, once."""
     client, by = await addressee(db, client_id), await sender(db)
     letter = write(await template_in_use(db, kind), fields(client, by))
-    await _keep(db, _key(kind, about), BUSINESS, by.email, letter)
+    await _keep(db, _key(kind, about), BUSINESS, client_id, by.email, letter)
+
+
+async def forget_client(db: Db, client_id: UUID) -> None:
+    """What was written to an erased client, or about them, says nothing any more; what waits does not go out."""
+    await scrub(db, client_id)
+    await db.execute(FORGET, {"client_id": client_id})
 
 
 def _key(kind: KindName, about: object) -> str:
@@ -88,7 +102,7 @@ async def _told(db: Db, key: str) -> bool:
 
 
 async def _keep(
-    db: Db, key: str, recipient: str, address: str | None, letter: Letter, *, skipped: str | None = None
+    db: Db, key: str, recipient: str, client_id: UUID, address: str | None, letter: Letter, *, skipped: str = ""
 ) -> None:
     """Keep a message, and the work of sending it, unless it is here already."""
     reason = skipped or (None if address else NO_ADDRESS)
@@ -97,6 +111,7 @@ async def _keep(
         "business_id": db.context.business_id,
         "key": key,
         "recipient": recipient,
+        "client_id": client_id,
         "channel": "email",
         "address": address or None,
         "subject": letter.subject,

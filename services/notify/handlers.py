@@ -20,6 +20,8 @@ handles = Handlers()
 @handles(ClientChanged)
 async def keep_client(db: Db, event: ClientChanged) -> None:
     await keep(db, Client, event)
+    if event.erased:
+        await actions.forget_client(db, event.client_id)
 
 
 @handles(PackageSold)

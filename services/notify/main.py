@@ -1,7 +1,7 @@
 """Notify, put together."""
 
 from services.notify import api, handlers, invariants, workers
-from services.notify.tables import Base
+from services.notify.tables import FORGETS, Base
 from shared.service import Service
 
 service = Service(
@@ -11,4 +11,5 @@ service = Service(
     works=workers.works,
     tables=Base.metadata,
     invariants=invariants.INVARIANTS,
+    forgets=FORGETS,
 )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database import BusinessRow, Row, metadata
@@ -44,6 +44,7 @@ class Client(BusinessRow, Base):
     sequence: Mapped[int]
     name: Mapped[str]
     email: Mapped[str | None]
+    erased: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class MessageTemplate(BusinessRow, Base):
@@ -71,7 +72,7 @@ class Message(BusinessRow, Base):
         UniqueConstraint("business_id", "key", "recipient", "channel"),
         CheckConstraint("state in ('queued', 'sent', 'failed', 'skipped')", name="has_a_state"),
         CheckConstraint("(sent_at is not null) = (state = 'sent')", name="was_sent_at_a_time"),
-        CheckConstraint("address is not null or state = 'skipped'", name="goes_somewhere"),
+        CheckConstraint("address is not null or state <> 'queued'", name="goes_somewhere"),
         Index("ix_messages_of_a_recipient", "business_id", "recipient", "message_id"),
     )
 
@@ -80,13 +81,15 @@ class Message(BusinessRow, Base):
     """The fact by its business ids, such as `booking_confirmed:<booking_id>`."""
     recipient: Mapped[str]
     """A client's id, or `business`."""
+    client_id: Mapped[UUID | None]
+    """The client whom it is to, or about; unknown of some that an earlier version wrote to the business."""
     channel: Mapped[Channel] = mapped_column(Text)
     address: Mapped[str | None]
     subject: Mapped[str]
     body: Mapped[str]
     state: Mapped[State] = mapped_column(Text)
     reason: Mapped[str | None]
-    """Why it was skipped or failed."""
+    """Why it was skipped or failed, or says nothing any more."""
     written_at: Mapped[datetime] = mapped_column(server_default=func.now())
     sent_at: Mapped[datetime | None]
 
@@ -102,3 +105,12 @@ class Message(BusinessRow, Base):
                 self.state, self.sent_at = "sent", fact.at
             case Failed():
                 self.state, self.reason = "failed", fact.reason
+
+
+FORGETS = {
+    "messages": (
+        "update messages set body = '' where message_id in (select message_id from messages"
+        "  where written_at < now() - make_interval(days => :days) and body <> '' and state <> 'queued' limit :most)"
+    )
+}
+"""What a message said. That it was told stays, or a repeated fact would tell it again."""

@@ -6,6 +6,7 @@ from services.packages.actions import closing, holding, periods
 from services.packages.tables import Client, Staff, Template
 from shared.copies import keep
 from shared.database import Db
+from shared.erasing import scrub
 from shared.events.billing import ClosureBilled, DayBilled, PeriodOpened
 from shared.events.booking import AttendanceRecorded, BookingCancelled, BookingRefused, HoldRequested
 from shared.events.catalog import ClientChanged, StaffChanged, TemplatePublished
@@ -17,6 +18,8 @@ handles = Handlers()
 @handles(ClientChanged)
 async def keep_client(db: Db, event: ClientChanged) -> None:
     await keep(db, Client, event)
+    if event.erased:
+        await scrub(db, event.client_id)
 
 
 @handles(StaffChanged)

@@ -5,7 +5,7 @@ Publishing and consuming have a connection each: a memory alarm blocks publishin
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from shared import failpoints
 from shared.bus import Subscriptions, queues
 from shared.events import Envelope
 from shared.inbox import Consumer, parse
+from shared.leaving import finished
 from shared.log import log
 from shared.metrics import BUS_SESSIONS, CONSUMER_ATTACHED
 from shared.outbox import Batch
@@ -35,7 +36,6 @@ RPC_SECONDS = PUBLISH_SECONDS = 15
 CLOSE_SECONDS = 2
 HEARTBEAT_SECONDS = 10
 SUSPECTED_AFTER = 2
-IN_HAND_SECONDS = 15
 
 T = TypeVar("T")
 
@@ -132,6 +132,24 @@ class RabbitBus:
             finally:
                 attached.set(0)
 
+    async def drain(self, keep: Callable[[bytes, str, str], Awaitable[None]]) -> int:
+        """Empty the last net: each message is acknowledged when `keep(body, service, reason)` has committed it.
+
+        The service is the one whose queue gave the message up; empty where the broker does not say.
+        """
+        drained = 0
+        async with self._session("operator", "drain") as session:
+            last_net = await guarded(session.channel.get_queue(self.prefix + DEAD, ensure=False))
+            while message := await guarded(last_net.get(fail=False)):
+                queue, reason = (
+                    str(message.headers.get(f"x-first-death-{what}") or "") for what in ("queue", "reason")
+                )
+                await keep(message.body, queue.removeprefix(self.prefix).partition(".")[0], reason)
+                failpoints.hit("rabbit.before_ack")
+                await guarded(message.ack())
+                drained += 1
+        return drained
+
 
 class RabbitPublisher:
     """Sends batches as a pipeline of confirmed publishes on one channel."""
@@ -149,7 +167,7 @@ class RabbitPublisher:
                 confirmed += batch.rows
             else:
                 log.warning("not_confirmed", type=batch.type, events=len(batch.rows), outcome=repr(outcome))
-        if not any(isinstance(outcome, Basic.Ack | DeliveryError) for outcome in outcomes):
+        if not any(isinstance(outcome, Basic.Ack | DeliveryError | TimeoutError) for outcome in outcomes):
             raise ConnectionError("the broker answered none of the publishes")
         return confirmed
 
@@ -173,12 +191,7 @@ async def _drain(arrived: asyncio.Queue[AbstractIncomingMessage], consumer: Cons
         messages = [await arrived.get()]
         while not arrived.empty():
             messages.append(arrived.get_nowait())
-        in_hand = asyncio.create_task(_handle(messages, consumer))
-        try:
-            await asyncio.shield(in_hand)
-        except asyncio.CancelledError:
-            await asyncio.wait([in_hand], timeout=IN_HAND_SECONDS)
-            raise
+        await finished(_handle(messages, consumer))
 
 
 async def _handle(messages: Sequence[AbstractIncomingMessage], consumer: Consumer) -> None:

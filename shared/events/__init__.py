@@ -4,6 +4,7 @@ One file per publisher. An event is a frozen model whose docstring says what bec
 addition. On the wire it travels in a CloudEvents 1.0 envelope (structured JSON).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar, Self
@@ -12,6 +13,8 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+ERASED = "erased"
+"""What stands where somebody wrote about a person who is erased."""
 TYPES: dict[str, type["Event"]] = {}
 """Every event type by its name, filled as the classes are made."""
 
@@ -29,11 +32,21 @@ class Event(Part):
     subject_field: ClassVar[str]
     bulk: ClassVar[bool]
     """Sent in masses at midnight; travels in a queue of its own so that it never stands before a booking."""
+    personal: ClassVar[Mapping[str, str | None]]
+    """The fields that may tell who a person is, with what stands there once that person is erased."""
 
-    def __init_subclass__(cls, *, type: str = "", subject: str = "", bulk: bool = False, **options: Any) -> None:
+    def __init_subclass__(
+        cls,
+        *,
+        type: str = "",
+        subject: str = "",
+        bulk: bool = False,
+        personal: Mapping[str, str | None] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init_subclass__(**options)
         if type:
-            cls.type, cls.subject_field, cls.bulk = type, subject, bulk
+            cls.type, cls.subject_field, cls.bulk, cls.personal = type, subject, bulk, personal or {}
             TYPES[type] = cls
 
     @property

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from shared.events import Event
+from shared.events import ERASED, Event
 
 
 class HoldRequested(Event, type="booking.hold_requested.v1", subject="booking_id"):
@@ -34,7 +34,7 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     starts_at: datetime
 
 
-class BookingRefused(Event, type="booking.refused.v1", subject="booking_id"):
+class BookingRefused(Event, type="booking.refused.v1", subject="booking_id", personal={"reason": ERASED}):
     """A booking came to nothing: packages or staff refused it, or nobody answered in time."""
 
     booking_id: UUID
@@ -43,7 +43,7 @@ class BookingRefused(Event, type="booking.refused.v1", subject="booking_id"):
     reason: str
 
 
-class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id"):
+class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id", personal={"reason": None}):
     """A booking is off. `returns_session` is false when it was cancelled inside the late-cancel window (R-18).
 
     `had_session` is false when packages had not yet held one.

@@ -34,14 +34,23 @@ class BusinessDayStarted(Event, type="catalog.business_day_started.v1", subject=
     business_date: date
 
 
-class ClientChanged(Event, type="catalog.client_changed.v1", subject="client_id"):
-    """A client is now so."""
+ERASED_CLIENT = "Erased client"
+
+
+class ClientChanged(
+    Event,
+    type="catalog.client_changed.v1",
+    subject="client_id",
+    personal={"name": ERASED_CLIENT, "email": None},
+):
+    """A client is now so. `erased`: everybody forgets who they were; it is the last that is told of them."""
 
     client_id: UUID
     sequence: int
     name: str
     email: str | None
     active: bool
+    erased: bool = False
 
 
 class StaffChanged(Event, type="catalog.staff_changed.v1", subject="staff_id"):

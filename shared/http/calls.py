@@ -20,6 +20,7 @@ from shared import failpoints
 from shared.auth import Caller, Keys
 from shared.database import Context, Database, Db, may_succeed_again
 from shared.errors import Forbidden, Invalid, Malformed, NotYetKnown
+from shared.http.parameters import refuse_unknown
 from shared.ids import new_id
 from shared.plumbing import idempotency
 from shared.settings import Settings
@@ -161,6 +162,8 @@ _bearer = HTTPBearer(auto_error=False, description="A token of the configured is
 async def _signed(request: Request, _: Annotated[object, Depends(_bearer)]) -> Call:
     keys: Keys = request.app.state.keys
     caller = await keys.verify(request.headers.get("Authorization"))
+    request.state.caller = caller  # for the line in the log
+    refuse_unknown(request)
     return Call(request, caller, request.app.state.database)
 
 
@@ -179,7 +182,9 @@ def Permitted(*permissions: str, clients: bool = False) -> Any:  # noqa: N802 â€
     return Depends(permitted)
 
 
-def _waiting(prefer: Annotated[str | None, Header(description="wait=<seconds> or respond-async")] = None) -> float:
+async def _waiting(
+    prefer: Annotated[str | None, Header(description="wait=<seconds> or respond-async")] = None,
+) -> float:
     """Seconds to wait for an outcome: `Prefer: wait=2`, `Prefer: respond-async` (RFC 7240), or the default."""
     for preference in (prefer or "").lower().replace(";", ",").split(","):
         name, _, value = preference.strip().partition("=")

@@ -1,4 +1,7 @@
-"""What every request passes on its way in: a request id, a trace, a limit to its body, a count; and the last net."""
+"""What every request passes on its way in: a request id, a trace, a limit to its body, a count, a line in the log.
+
+And the last net. The line names the route, never the path, a query or a body: those may say who somebody is.
+"""
 
 import re
 import time
@@ -8,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.auth import Caller
 from shared.http.problems import document
 from shared.ids import new_id
 from shared.log import log
@@ -15,6 +19,7 @@ from shared.metrics import REQUEST_SECONDS, REQUESTS
 
 REPEAT = "Repeat the request with its Idempotency-Key: it is done once."
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+UNTOLD = frozenset({"/health/live", "/health/ready", "/health/detail", "/metrics"})
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -48,8 +53,10 @@ class Gate:
                 answer = document(500, "unexpected", "Something went wrong on our side.", REPEAT)
                 await answer(scope, receive, marked)
             finally:
+                seconds = time.perf_counter() - started
                 REQUESTS.labels(self.service, scope["method"], status).inc()
-                REQUEST_SECONDS.labels(self.service).observe(time.perf_counter() - started)
+                REQUEST_SECONDS.labels(self.service).observe(seconds)
+                _tell(scope, status, seconds)
 
     def _name(self, scope: Scope) -> str:
         """The caller's own request id and trace, if they are of a form that may go into logs and events."""
@@ -76,3 +83,22 @@ class Gate:
             return message
 
         return limited
+
+
+def _tell(scope: Scope, status: int, seconds: float) -> None:
+    """One line for a request, and none for those that only ask how we are."""
+    route = getattr(scope.get("route"), "path", None)
+    if route in UNTOLD:
+        return
+    state = scope["state"]
+    caller: Caller | None = state.get("caller")
+    log.info(
+        "request",
+        method=scope["method"],
+        route=route,
+        status=status,
+        ms=round(seconds * 1000),
+        business_id=caller and caller.business_id,
+        actor=caller and caller.actor,
+        trace_id=state["traceparent"] and state["traceparent"].split("-")[1],
+    )

@@ -47,6 +47,19 @@ def _path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location[1:]) or str(location[0])
 
 
+async def of_the_web(_: Request, error: Exception) -> Response:
+    """The answer where the framework has no endpoint, or none for the method, or cannot read the request."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if kind := OF_THE_WEB.get(error.status_code):
+        return render(kind(error.detail))
+    title = HTTPStatus(error.status_code).phrase
+    detail = None if error.detail == title else error.detail
+    answer = document(error.status_code, title.lower().replace(" ", "-"), title, detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error of an app with a problem document; nothing internal shows in it."""
 
@@ -62,16 +75,6 @@ def add_problem_handlers(app: FastAPI) -> None:
         errors = [{"field": _path(e["loc"]), "message": e["msg"]} for e in error.errors()]
         return render(Invalid("; ".join(f"{e['field']}: {e['message']}" for e in errors), errors=errors))
 
-    @app.exception_handler(HTTPException)
-    async def of_the_web(_: Request, error: HTTPException) -> Response:
-        if kind := OF_THE_WEB.get(error.status_code):
-            return render(kind(error.detail))
-        title = HTTPStatus(error.status_code).phrase
-        detail = None if error.detail == title else error.detail
-        answer = document(error.status_code, title.lower().replace(" ", "-"), title, detail)
-        answer.headers.update(error.headers or {})
-        return answer
-
     async def of_the_database(request: Request, error: Exception) -> Response:
         """Away, or a lock that was not to be had, is 503 with nothing changed; anything else is ours to mend."""
         if not (is_away(error) or may_succeed_again(error)):
@@ -79,5 +82,6 @@ def add_problem_handlers(app: FastAPI) -> None:
         log.warning("database_unavailable", path=request.url.path, error=type(error).__name__)
         return render(Unavailable("The database cannot be reached, or is busy with the same thing."))
 
+    app.add_exception_handler(HTTPException, of_the_web)
     for kind in (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         app.add_exception_handler(kind, of_the_database)

@@ -1,36 +1,33 @@
-"""A day of billing for very many packages, beside the raw SQL of the same rows: `python -m tests.bench.due_run 100000`.
+"""S5: a day of billing for very many packages, beside the raw SQL of the same rows.
 
 Both write the same invoices, lines, instalments, journal and facts into the same tables, under the same constraints and
 triggers, alternately, each time for a business of its own. The raw SQL is given every id, number and text ready-made.
 """
 
-import asyncio
 import resource
-import statistics
-import sys
-import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import text
 
-from deploy.local.postgres import postgres
 from services.billing.actions import daily
 from shared.database import Context, Database, Db
 from shared.ids import new_id
 from shared.migrations import migrate
-from shared.provision import provision
+from tests.bench.figures import Figure, Found, Goal, Pairs
+from tests.bench.place import Place
 
 DUE, YESTERDAY = date(2022, 9, 27), date(2022, 9, 26)
-ROUNDS = 3
 
 SOLD = text(
     "insert into billed_packages (package_id, business_id, client_id, payer_id, name, post_bill, form, price_minor,"
     " currency, frequency, term_weeks, first_due_date, auto_pay, next_index, next_due_date)"
-    " select new_id(), :business_id, new_id(), new_id(), '6 sessions a fortnight', false, 'recurring', 30000, 'AUD',"
-    " 'fortnightly', 0, '2022-09-13', true, 2, :due from generate_series(1, :packages)"
+    " select package_id, :business_id, payer_id, payer_id, '6 sessions a fortnight', false, 'recurring', 30000, 'AUD',"
+    " 'fortnightly', 0, '2022-09-13', true, 2, :due"
+    " from unnest(cast(:packages as uuid[]), cast(:payers as uuid[])) as given (package_id, payer_id)"
 )
 BEGUN = text(
     "insert into daily_runs (business_id, last_done, target, since_date, collections_requested)"
@@ -67,15 +64,16 @@ update billed_packages set next_index = 3, next_due_date = '2022-10-11'
 """
 
 
-async def _sold(database: Database, packages: int) -> Context:
+async def sold(database: Database, packages: int) -> Context:
     """A new business with so many packages, all due on one date."""
     context = Context(new_id(), "service:bench", business_date=DUE)
     async with database.transaction() as db:
         await db.enter(context)
-        given = {"business_id": context.business_id, "due": DUE, "yesterday": YESTERDAY}
+        of_business = {"business_id": context.business_id, "due": DUE}
         await db.execute(text("set local statement_timeout = 0"))
-        await db.execute(SOLD, given | {"packages": packages})
-        await db.execute(BEGUN, given)
+        ids = {name: [new_id() for _ in range(packages)] for name in ("packages", "payers")}
+        await db.execute(SOLD, of_business | ids)
+        await db.execute(BEGUN, of_business | {"yesterday": YESTERDAY})
     await _vacuum(database)
     return context
 
@@ -88,7 +86,7 @@ async def _vacuum(database: Database) -> None:
         await raw.execute(text("vacuum analyze"))
 
 
-async def _run(database: Database, context: Context) -> float:
+async def run(database: Database, context: Context) -> float:
     began, more = time.monotonic(), True
     while more:
         async with database.transaction() as db:
@@ -123,41 +121,38 @@ async def _written(database: Database, business_id: UUID) -> list[int]:
         return [(await db.execute(text(f"select count(*) from {table}"))).scalar_one() for table in tables]
 
 
-async def measure(database: Database, packages: int) -> tuple[list[float], list[float]]:
-    """Seconds of each round: of the run, and of the raw SQL."""
-    ours, raws = [], []
-    for _ in range(ROUNDS):
-        context = await _sold(database, packages)
-        ours.append(await _run(database, context))
-        beside = await _sold(database, packages)
-        raws.append(await _raw(database, beside))
-        written = [await _written(database, each.business_id) for each in (context, beside)]
-        if written[0] != written[1]:
-            raise RuntimeError(f"not the same work: {written}")
-        print(f"  {packages:,} packages: the run {ours[-1]:.1f} s, raw SQL {raws[-1]:.1f} s", flush=True)
-    return ours, raws
+async def measure(place: Place) -> list[Found]:
+    packages = place.sizes.due
+    contexts: list[Context] = []
+    async with billing(place) as database:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
+        async def ours() -> float:
+            contexts.append(await sold(database, packages))
+            return packages / await run(database, contexts[-1])
 
-async def _bench(url: str, admin_url: str, packages: int) -> None:
-    await provision(admin_url, {"billing": url})
-    await migrate("billing", url)
-    database = Database(url)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ours, raws = await measure(database, packages)
+        async def raw() -> float:
+            contexts.append(await sold(database, packages))
+            rate = packages / await _raw(database, contexts[-1])
+            written = [await _written(database, context.business_id) for context in contexts[-2:]]
+            if written[0] != written[1]:
+                raise RuntimeError(f"not the same work: {written}")
+            return rate
+
+        pairs = await Pairs().take(place.sizes.rounds, ours, raw)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    ratio = statistics.median(raw / our for our, raw in zip(ours, raws, strict=True))
-    print(f"S5  the run {min(ours):.1f} to {max(ours):.1f} s, {packages / statistics.median(ours):,.0f} packages/s")
-    print(f"    raw SQL {min(raws):.1f} to {max(raws):.1f} s, {packages / statistics.median(raws):,.0f} packages/s")
-    print(f"    ratio {ratio:.2f} (median of {ROUNDS}); memory of the process grew by {grown:.0f} MB")
-    await database.close()
+    work = f"packages billed on a day on which {packages:,} are due"
+    note = f"Memory of the process grew by {grown:.0f} MB"
+    return [Figure("S5", work, "/s", pairs.ours, Goal(0.5), pairs.limit, "raw SQL of the same rows", note)]
 
 
-def main() -> None:
-    packages = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    with tempfile.TemporaryDirectory() as folder, postgres(None, Path(folder) / "data", durable=True) as server:
-        place = server.url.partition("@")[2].partition("/")[0]
-        asyncio.run(_bench(f"postgresql://bench:bench-of-one-machine@{place}/bench", server.url, packages))
-
-
-if __name__ == "__main__":
-    main()
+@asynccontextmanager
+async def billing(place: Place) -> AsyncIterator[Database]:
+    """A database of billing's, which no process of billing knows."""
+    await place.names.make("due")
+    await migrate("billing", place.names.url("due"))
+    database = Database(place.names.url("due"))
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -60,7 +60,7 @@ def seen(**changes: Any) -> Seen:
         payments=[payment()],
         messages=[{"state": "sent", "key": "invoice_issued:i", "recipient": ANA}],
         delivered=["m"],
-        violations={},
+        violations=[],
         refusals=[Refusal(Place("bookings.csv", 9), "book", "no sessions left", True)],
     )
     return replace(good, **changes)
@@ -162,7 +162,7 @@ def test_debits_that_failed_and_were_tried_again_are_told_with_what_came_of_it(t
         ({"journal": []}, "paid in all: desk and debits 70.05, invoices 70.05, journal 0.00"),
         ({"billed": ["2022-09-10"]}, "days billed: the clock 2, billing 1, each once 1"),
         ({"delivered": []}, "mails: notify 1, mail server 0"),
-        ({"violations": {"booking: a place has no session": [("b",)]}}, "booking: a place has no session: 1 row"),
+        ({"violations": ["broken   an invariant (booking), booking_id=b"]}, "broken   an invariant (booking)"),
     ],
 )
 def test_a_cent_a_session_or_a_mail_that_is_lost_is_told(tmp_path: Path, changes: Any, told: str) -> None:
@@ -245,5 +245,5 @@ def test_the_demo_lives_through_its_books_and_every_sum_ties(tmp_path: Path, pos
     assert "declined 1 failed after submitted 1 350.00 1 350.00 ok" in page
     assert "in flight 1 submitted 1 350.00 1 350.00 350.00 ok" in page, "tried again 3 bank days later"
     assert [line for line in page if "1 mandate signed, 1 mandate registered" in line]
-    assert [line for line in page if line.endswith("invariants checked, 0 broken")]
+    assert [line for line in page if line.endswith("and all services and the bank compared: 0 findings")]
     assert (tmp_path / "state" / "business").exists()

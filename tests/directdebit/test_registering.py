@@ -8,6 +8,7 @@ import orjson
 import pytest
 from sqlalchemy import text
 
+from shared.events.catalog import ERASED_CLIENT, ClientChanged
 from shared.ids import new_id
 from tests.directdebit.conftest import Desk, Faulty
 
@@ -49,6 +50,26 @@ async def test_while_the_provider_is_away_the_account_lies_sealed(desk: Desk, fa
         await db.execute(text("update work set due_at = now() where kind = 'register'"))
     await desk.room.idle(desk.business_id)
     assert (await desk.get("mandates"))["items"][-1]["state"] == "active"
+
+
+async def test_an_erased_payer_is_not_registered_any_more_and_their_account_is_gone(desk: Desk, faulty: Faulty) -> None:
+    await desk.post("mandates/register", details(desk))
+    faulty.faults = ["lost on the way"] * 40
+    await desk.post("mandates/register", details(desk))
+    neutral = {"name": ERASED_CLIENT, "email": None, "active": False, "erased": True}
+    gone = ClientChanged(client_id=desk.payer_id, sequence=9, **neutral)
+    await desk.room.hear(desk.business_id, gone, gone)
+    faulty.faults = []
+    async with desk.room.inside(desk.business_id) as db:
+        await db.execute(text("update work set due_at = now() where kind = 'register'"))
+    await desk.room.idle(desk.business_id)
+    mandates = (await desk.get("mandates"))["items"]
+    assert [(mandate["state"], mandate["account_ending"]) for mandate in mandates] == [
+        ("active", "00"),
+        ("failed", "00"),
+    ]
+    async with desk.room.inside(desk.business_id) as db:
+        assert await db.scalar(text("select count(*) from mandates where sealed_account is not null")) == 0
 
 
 async def test_an_answer_that_was_lost_makes_no_second_mandate(desk: Desk, faulty: Faulty) -> None:

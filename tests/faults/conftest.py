@@ -3,17 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import pytest
 from sqlalchemy import text
 
-from deploy.local.system import SERVICES, TOGETHER, System, move_bank, served, system
+from deploy.local.system import SERVICES, TOGETHER, System, served, system
 from shared.ids import new_id
-from tests.harness.studio import ZONE, Studio, opened
+from tests.harness.studio import Studio, opened
 
 T = TypeVar("T")
 DEATH_SECONDS = 20
@@ -30,6 +28,15 @@ class Doomed:
     def close(self) -> None:
         self._well.close()
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The victim is stopped, and started again afterwards."""
+        self._well.close()
+        try:
+            yield
+        finally:
+            self._well.enter_context(served(self.system, *self.victim))
+
     async def survive(self, failpoint: str, act: Callable[[], Awaitable[T]]) -> T:
         """Act while the victim dies at a failpoint and is started again; return what the act returned."""
         self._well.close()
@@ -42,25 +49,12 @@ class Doomed:
         return await acting
 
 
-async def begin_day(studio: Studio, on: date) -> None:
-    """It is the morning of a date at the bank, and then at the business, as soon as somebody hears it."""
-    now = datetime.combine(on, time(8), ZONE)
-    await move_bank(studio.observer.bank, studio.business_id, now)
-    while True:
-        try:
-            answer = await studio.owner.request("PUT", "/catalog/v1/business/clock", json={"now": now.isoformat()})
-            if answer.status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        await asyncio.sleep(0.1)
-
-
 async def free_what_the_dead_held(studio: Studio, *services: str) -> None:
-    """Work in the hands of a killed process is taken up when its lease of a minute ends; here, at once."""
-    for service in services:
+    """What a killed process had in hand is taken up when its lease of a minute ends; here, at once."""
+    for service in services or SERVICES:
         async with studio.observer.databases[service].transaction() as db:
             await db.execute(text("update work set due_at = now()"))
+            await db.execute(text("update inbox_failed set next_attempt_at = now() where next_attempt_at is not null"))
 
 
 @contextmanager
@@ -106,7 +100,8 @@ def dies(*deaths: tuple[Any, ...], at_length: Sequence[tuple[Any, ...]] = ()) ->
         for house, *failpoints, marks in chosen
         for failpoint in failpoints
     ]
-    return pytest.mark.parametrize(("house", "failpoint"), pairs, indirect=["house"])
+    # Without its scope, a parametrization by something direct as well makes the house anew for each test.
+    return pytest.mark.parametrize(("house", "failpoint"), pairs, indirect=["house"], scope="module")
 
 
 @pytest.fixture(scope="module", params=[EMBEDDED, on_rabbitmq("booking"), AT_LENGTH])

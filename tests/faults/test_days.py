@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from tests.faults.conftest import EMBEDDED, Doomed, begin_day, dies, free_what_the_dead_held, on_rabbitmq
+from tests.faults.conftest import EMBEDDED, Doomed, dies, free_what_the_dead_held, on_rabbitmq
 from tests.harness.studio import FRIDAY, Studio, days
 from tests.stories.test_instalments import FIVE_PARTS
 from tests.stories.test_post_bill import post_bill
@@ -36,7 +36,7 @@ async def test_a_month_of_days_survives_a_kill(house: Doomed, studio: Studio, fa
     parts = await studio.sell(await studio.template(**FIVE_PARTS), first_due_date="2022-09-13")
     booked = await studio.book(endless, FRIDAY + days(20))
     await studio.quiet()
-    await house.survive(failpoint, lambda: begin_day(studio, TARGET))
+    await house.survive(failpoint, lambda: studio.begin_day(TARGET))
     await free_what_the_dead_held(studio, *house.victim)
     assert [(i["number"], i["issued_date"]) for i in await studio.invoices(endless)] == [
         (1, "2022-09-09"),

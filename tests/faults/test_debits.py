@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import EMBEDDED, Doomed, begin_day, dies, free_what_the_dead_held, on_rabbitmq
+from tests.faults.conftest import EMBEDDED, Doomed, dies, free_what_the_dead_held, on_rabbitmq
 from tests.harness.studio import FRIDAY, Studio, days
 from tests.stories.test_selling import PAID_IN_FULL
 
@@ -61,7 +61,7 @@ async def debited_though_killed(house: Doomed, studio: Studio, failpoint: str) -
     """Tuesday comes and the victim dies; then each payer has been debited once, and every book says so."""
     payers = Payers(studio)
     await payers.buy()
-    await house.survive(failpoint, lambda: begin_day(studio, TUESDAY))
+    await house.survive(failpoint, lambda: studio.begin_day(TUESDAY))
     await free_what_the_dead_held(studio, *house.victim)
     await studio.quiet()
     payments = await payers.at_the_bank()

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from deploy.local.kept import Process
 from deploy.local.servers import free_ports
 from deploy.local.system import System, served, system
 from services.billing.actions.falling_due import AT_ONCE
 from shared.database import Context
 from shared.ids import new_id
-from tests.faults.conftest import begin_day, free_what_the_dead_held
+from tests.faults.conftest import free_what_the_dead_held
 from tests.harness.studio import FRIDAY, Studio, days, opened
 
 MANY = int(os.environ.get("PUNCHCARD_MANY_DUE", "600"))
@@ -99,20 +99,21 @@ class Replica:
     """One more process of a service, on a port of its own; it dies at a failpoint, and is then started again well."""
 
     def __init__(self, made: System, service: str, failpoint: str, *, number: int = 1) -> None:
-        (port,) = free_ports(1) if number > 1 else (None,)
-        urls = made.urls | ({service: f"http://127.0.0.1:{port}"} if port else {})
-        logs = made.logs / f"{service}-{number}"
-        logs.mkdir()
-        self.service, self.system = service, replace(made, urls=urls, logs=logs)
+        self.url = made.urls[service] if number == 1 else f"http://127.0.0.1:{free_ports(1)[0]}"
+        self.service, self.label, self.system = service, f"{service}.{number}", made
         self._running = ExitStack()
-        self._process = self._running.enter_context(served(self.system, service, failpoint=failpoint))
+        self._process = self._start(failpoint)
+
+    def _start(self, failpoint: str | None = None) -> Process:
+        started = served(self.system, self.service, url=self.url, label=self.label, failpoint=failpoint)
+        return self._running.enter_context(started)
 
     def dead(self) -> bool:
         return not self._process.alive()
 
     def revive(self) -> None:
         self._running.close()
-        self._process = self._running.enter_context(served(self.system, self.service))
+        self._process = self._start()
 
     def close(self) -> None:
         self._running.close()
@@ -170,7 +171,7 @@ async def test_very_many_are_debited_once_though_billing_and_directdebit_are_kil
         await write(studio, "directdebit", SEED_DIRECTDEBIT, **given, mandates=mandates)
     await studio.quiet()
     with took("until a billing process was killed in the day's run"):
-        await begin_day(studio, TUESDAY)
+        await studio.begin_day(TUESDAY)
         await until("a billing process dies", lambda: any(replica.dead() for replica in house.billing))
         (died,) = (replica for replica in house.billing if replica.dead())
     assert (await states(studio))["due"] % AT_ONCE == 0, "what it had in hand is not done"
@@ -208,7 +209,7 @@ async def every_book_agrees(studio: Studio, mandates: list[str]) -> None:
         (TUESDAY + days(14), "scheduled", MANY),
     ]
     with took("every invariant looked at"):
-        assert await studio.observer.violations(studio.business_id) == {}
+        assert await studio.observer.violations(studio.business_id) == []
 
 
 async def sign(studio: Studio) -> list[str]:

@@ -41,13 +41,16 @@ class Gateway:
         assert found_in(f"the answer to {method} {path}", answer.text) == []
         return answer
 
-    async def insist(self, path: str, body: Any, **headers: str) -> httpx.Response:
-        """POST again under one key until somebody answers: what a good client does."""
+    async def insist(self, path: str, body: Any, *, method: str = "POST", **headers: str) -> httpx.Response:
+        """Ask again under one key until somebody answers: what a good client does.
+
+        502, 503 and 504 are no answers: nobody was there, or nobody knows what became of it.
+        """
         headers = {"Idempotency-Key": str(new_id())} | headers
         while True:
             try:
-                answer = await self.request("POST", path, json=body, headers=headers)
-                if answer.status_code != 503:
+                answer = await self.request(method, path, json=body, headers=headers)
+                if answer.status_code not in (502, 503, 504):
                     return answer
             except httpx.TransportError:
                 pass

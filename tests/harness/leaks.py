@@ -1,6 +1,6 @@
 """No account number that a test has used may be found afterwards: in no row, event, log, mail or answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -30,11 +30,15 @@ def of_files(folder: Path) -> list[str]:
     return [line for file in files for line in found_in(str(file), file.read_text(errors="replace"))]
 
 
-async def of_rows(db: Db) -> list[str]:
-    """What the rows of the business show that a transaction has entered: events and work among them, in each table."""
+async def of_rows(db: Db, sought: Sequence[str] = ACCOUNT_NUMBERS) -> list[str]:
+    """What the rows of the business show that a transaction has entered: events and work among them, in each table.
+
+    What lies there as bytes is shown by PostgreSQL in hexadecimal.
+    """
     found: list[str] = []
     business_id = db.context.business_id
-    like = " or ".join(f"t::text like '%{number}%'" for number in ACCOUNT_NUMBERS)
+    forms = [form for each in sought for form in (each, each.encode().hex())]
+    like = " or ".join(f"t::text ilike '%{form}%'" for form in forms)
     for table, has_business in (await db.execute(TABLES)).all():
         only = f"business_id = '{business_id}' and" if has_business else ""
         rows = await db.scalar(text(f"select count(*) from {table} t where {only} ({like})"))

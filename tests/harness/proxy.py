@@ -32,7 +32,11 @@ class Proxy:
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self.open.wait()
-        there, back = await asyncio.open_connection(self.host, self.target)
+        try:
+            there, back = await asyncio.open_connection(self.host, self.target)
+        except OSError:  # the server is away: so is its line
+            writer.transport.abort()
+            return
         self._flows |= {writer, back}
         await asyncio.gather(self._pump(reader, back), self._pump(there, writer), return_exceptions=True)
 

@@ -81,6 +81,13 @@ class Studio:
         await self.owner.make("PUT", "/catalog/v1/business/clock", {"now": now.isoformat()})
         await self.quiet()
 
+    async def begin_day(self, on: date) -> None:
+        """It is the morning of a date at the bank, and then at the business, as soon as somebody hears it."""
+        now = datetime.combine(on, time(8), ZONE)
+        await move_bank(self.observer.bank, self.business_id, now)
+        path, moved = "/catalog/v1/business/clock", {"now": now.isoformat()}
+        (await self.owner.insist(path, moved, method="PUT")).raise_for_status()
+
     async def live(self, until: date) -> None:
         """Let days go by, one after the other."""
         profile = await self.owner.make("GET", "/catalog/v1/business")
@@ -226,7 +233,7 @@ async def opened(system: System) -> AsyncIterator[Studio]:
         await studio.open()
         yield studio
         await studio.quiet()
-        assert await observer.violations(studio.business_id) == {}
+        assert await observer.violations(studio.business_id) == []
         assert await of_system(system, observer.databases, studio.business_id) == []
     finally:
         await studio.close()

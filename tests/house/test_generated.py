@@ -1,7 +1,6 @@
 """The generated pages are fresh, the cards are true, and the migrations make the tables that the code declares."""
 
 import ast
-import importlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -15,16 +14,10 @@ from sqlalchemy.schema import MetaData
 
 from deploy.local.docs import pages, published
 from deploy.local.servers import ROOT
-from deploy.local.system import SERVICES
+from services.__main__ import SERVICES
 from shared.migrations import migrate
 from shared.plumbing import plumbing
-from shared.service import Service
 from tests.harness.databases import Databases
-
-
-def _service(name: str) -> Service:
-    service: Service = importlib.import_module(f"services.{name}.main").service
-    return service
 
 
 def test_the_generated_pages_are_fresh() -> None:
@@ -45,7 +38,7 @@ def said(card: str, word: str) -> set[str]:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_card_says_what_its_service_hears_and_tells(name: str) -> None:
     card = ast.get_docstring(ast.parse((ROOT / "services" / name / "__init__.py").read_text())) or ""
-    heard = {kind.removesuffix(".v1") for kind in _service(name).subscriptions}
+    heard = {kind.removesuffix(".v1") for kind in SERVICES[name].subscriptions}
     told = {event.type.removesuffix(".v1") for event in published()[name]}
     assert re.search(r"^Owns: ", card, re.MULTILINE)
     assert said(card, "Handles") == heard
@@ -54,7 +47,7 @@ def test_a_card_says_what_its_service_hears_and_tells(name: str) -> None:
 
 def test_every_event_that_is_heard_is_told_by_somebody() -> None:
     told = {event.type for events in published().values() for event in events}
-    heard = {kind for name in SERVICES for kind in _service(name).subscriptions}
+    heard = {kind for service in SERVICES.values() for kind in service.subscriptions}
     assert heard <= told
 
 
@@ -71,7 +64,7 @@ async def test_migrations_make_the_tables_that_the_code_declares(made: Databases
     await migrate(name, url)
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
     async with engine.connect() as connection:
-        differences = await connection.run_sync(_differences, _service(name).tables)
+        differences = await connection.run_sync(_differences, SERVICES[name].tables)
     await engine.dispose()
     assert differences == []
 
@@ -100,7 +93,7 @@ async def test_every_business_table_has_the_second_lock(made: Databases, name: s
         )
         locked = set(rows.scalars())
     await engine.dispose()
-    assert {table.name for table in _service(name).tables.tables.values()} == locked
+    assert {table.name for table in SERVICES[name].tables.tables.values()} == locked
 
 
 def test_every_post_asks_for_its_key_and_every_answer_may_be_a_problem() -> None:

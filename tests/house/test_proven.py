@@ -83,7 +83,7 @@ SOLD = ["test_stories.py::test_sold[embedded]", "test_stories.py::test_sold[rabb
 MAILED = ["test_stories.py::TestMailed::test_again", "test_stories.py::TestMailed::test_at_once"]
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2"), ("-n", "2", "--dist", "loadgroup")], ids=["0", "2", "groups"])
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadgroup")], ids=["one", "two"])
 def test_a_behaviour_is_proven_by_all_its_tests_together(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     assert run(project, *workers) == {"EZ-01": [MAILED[0], *SOLD], "EZ-03": MAILED}
 

@@ -66,7 +66,7 @@ async def write_down(db: Db, event: BellRang | NightFell) -> None:
             raise ValueError("broken")
 
 
-def _service(name: str, reactions: Handlers) -> Service:
+def service(name: str, reactions: Handlers) -> Service:
     return Service(name, APIRouter(), reactions, MetaData(), {})
 
 
@@ -141,12 +141,12 @@ async def pair(
         jwks=str(issuer.jwks),
         token_issuer=DEVELOPMENT_ISSUER,
     )
-    services = (_service("teller", Handlers()), _service("listener", handles))
-    for service in services:
-        service.handles.by_type.pop(BusinessChanged.type, None)
-    bus = make_bus({service.name: service.subscriptions for service in services})
+    services = (service("teller", Handlers()), service("listener", handles))
+    for each in services:
+        each.handles.by_type.pop(BusinessChanged.type, None)
+    bus = make_bus({each.name: each.subscriptions for each in services})
     keys = Keys(settings.jwks, settings.token_issuer, settings.token_audience)
-    teller, listener = (Running(service, settings, bus, keys) for service in services)
+    teller, listener = (Running(each, settings, bus, keys) for each in services)
     made = Pair(teller, listener)
     await teller.start()
     await query(

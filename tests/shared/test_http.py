@@ -169,7 +169,8 @@ async def test_a_mistake_of_ours_shows_nothing_and_can_be_found_in_the_log(
     problem(answer, 500, "unexpected")
     assert answer.headers["X-Request-Id"] == "the-one-that-failed"
     assert "inner matter" not in answer.text
-    (line,) = [json.loads(line) for line in said.getvalue().splitlines() if "the-one-that-failed" in line]
+    line, told = (json.loads(line) for line in said.getvalue().splitlines() if "the-one-that-failed" in line)
+    assert (told["event"], told["status"]) == ("request", 500)
     assert (line["event"], line["level"], line["service"]) == ("unexpected", "error", "booking")
     assert "RuntimeError: an inner matter" in line["exception"]
 

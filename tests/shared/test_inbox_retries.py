@@ -39,7 +39,7 @@ def _shapeless() -> ValidationError:
     return raised.value
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), Later(), NotYetKnown("client", 1)])
+@pytest.mark.parametrize("error", [KeyError("x"), _shapeless(), Later(), NotYetKnown("client", 1)])
 def test_what_fails_is_tried_again_with_growing_pauses_then_parked(error: Exception) -> None:
     for attempts, seconds in enumerate(SCHEDULE_SECONDS):
         pause = next_try(error, attempts, OLD)
@@ -53,7 +53,7 @@ def test_what_is_early_waits_two_seconds_at_a_time_however_often(error: Exceptio
     assert {next_try(error, attempts, YOUNG) for attempts in (0, 7, 300)} == {LATER_SECONDS}
 
 
-@pytest.mark.parametrize("error", [Reject(), Conflict(), _shapeless()])
+@pytest.mark.parametrize("error", [Reject(), Conflict()])
 def test_what_no_retry_can_help_is_parked(error: Exception) -> None:
     assert next_try(error, 0, YOUNG) is None
 

@@ -14,7 +14,7 @@ from shared.database import Context, Database, Db
 from shared.ids import new_id
 from shared.migrations import migrate
 from shared.settings import Settings
-from shared.work import LONGEST_PAUSE_SECONDS, Task, Workers, done, schedule, work_forever, work_once
+from shared.work import AT_ONCE, LONGEST_PAUSE_SECONDS, Task, Workers, do, done, schedule, take, work_forever
 from tests.harness.databases import Databases
 from tests.shared.pair import BUSINESS, query, until
 
@@ -49,7 +49,23 @@ class Bench:
             yield db
 
     async def once(self) -> int:
-        return await work_once(self.database, self.works, SETTINGS)
+        """Do what is due, one after the other; how many were tried."""
+        tried = 0
+        while task := await take(self.database, SETTINGS, list(self.works.by_kind)):
+            await do(self.database, self.works, task)
+            tried += 1
+        return tried
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """A process works meanwhile."""
+        working = asyncio.create_task(work_forever(self.database, self.works, SETTINGS))
+        yield
+        working.cancel()
+        await asyncio.wait([working])
+
+    async def heard(self) -> list[UUID]:
+        return sorted(self.rung)
 
     async def rows(self) -> list[Any]:
         seconds = "extract(epoch from due_at - now())::float as seconds"
@@ -241,12 +257,83 @@ async def test_a_worker_may_leave_its_own_work_for_later(bench: Bench) -> None:
 async def test_work_left_by_this_process_is_begun_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "POLL_SECONDS", 60)
 
-    async def rung() -> list[UUID]:
-        return bench.rung
+    async with bench.working():
+        await asyncio.sleep(0.1)
+        await bench.leave()
+        await until(bench.heard, [BELL], seconds=2)
 
-    working = asyncio.create_task(work_forever(bench.database, bench.works, SETTINGS))
-    await asyncio.sleep(0.1)
+
+async def test_a_slow_piece_holds_up_no_other(bench: Bench) -> None:
+    bells, slow, enough = sorted(new_id() for _ in range(3 * AT_ONCE)), new_id(), asyncio.Event()
+
+    async def ring(database: Database, task: Task) -> None:
+        if task.subject_id == slow:
+            await enough.wait()
+        await bench.ring(database, task)
+
+    bench.works("ring")(ring)
+    for bell in (slow, *bells):
+        await bench.leave(bell)
+    async with bench.working():
+        await until(bench.heard, bells)
+        enough.set()
+        await until(bench.heard, sorted([slow, *bells]))
+
+
+async def test_a_flood_of_one_kind_leaves_room_for_another(bench: Bench) -> None:
+    enough, whistled = asyncio.Event(), asyncio.Event()
+
+    async def ring(database: Database, task: Task) -> None:
+        if len(await bench.rows()) > AT_ONCE:
+            await whistled.wait()
+        await bench.ring(database, task)
+
+    async def whistle(_: Database, __: Task) -> None:
+        whistled.set()
+        await enough.wait()
+
+    bench.works("ring")(ring)
+    bench.works("whistle")(whistle)
+    bells = sorted(new_id() for _ in range(2 * AT_ONCE))
+    for bell in bells:
+        await bench.leave(bell)
+    async with bench.inside() as db:
+        await schedule(db, "whistle", BELL, after=timedelta(microseconds=1))
+    async with bench.working():
+        await until(bench.heard, bells)
+        enough.set()
+
+
+async def test_work_left_again_while_it_is_in_hand_is_done_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "POLL_SECONDS", 60)
+
+    async def ring(database: Database, task: Task) -> None:
+        await bench.ring(database, task)
+        if len(bench.rung) == 1:
+            await bench.leave()
+
+    bench.works("ring")(ring)
     await bench.leave()
-    await until(rung, [BELL], seconds=2)
+    async with bench.working():
+        await until(bench.heard, [BELL, BELL], seconds=2)
+
+
+async def test_what_is_in_hand_when_the_process_leaves_is_finished(bench: Bench) -> None:
+    begun, enough = asyncio.Event(), asyncio.Event()
+
+    async def ring(database: Database, task: Task) -> None:
+        begun.set()
+        await enough.wait()
+        await bench.ring(database, task)
+
+    bench.works("ring")(ring)
+    await bench.leave()
+    working = asyncio.create_task(work_forever(bench.database, bench.works, SETTINGS))
+    await begun.wait()
     working.cancel()
+    asyncio.get_running_loop().call_later(0.1, enough.set)
     await asyncio.wait([working])
+    assert bench.rung == [BELL]
+    assert await bench.rows() == [], "nobody has to wait for a lease"

@@ -1,19 +1,22 @@
-"""Stories run over HTTP, on both transports: one process on the embedded bus, six processes on RabbitMQ.
+"""Stories run over HTTP, on both transports: one process on the embedded bus; and on RabbitMQ a process for each
+service, three for billing, behind the gateway.
 
 Each has a business of its own, and ends with every invariant.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
+from deploy.local.fleet import behind_gateway
 from deploy.local.system import APART, TOGETHER, System, system
 from shared.ids import new_id
 from tests.harness.studio import Studio, opened
 
 EMBEDDED = pytest.param("embedded", marks=pytest.mark.xdist_group("embedded"))
+SCALE = {"billing": 3}
 RABBITMQ = pytest.param("rabbitmq", marks=[pytest.mark.broker, pytest.mark.xdist_group("rabbitmq")])
 
 
@@ -22,14 +25,12 @@ def _running(request: pytest.FixtureRequest, name: str, **options: Any) -> Itera
     broker = request.param == "rabbitmq"
     prefix = f"{name}_{request.param}_{new_id().hex[-8:]}"
     state = request.getfixturevalue("tmp_path_factory").mktemp(prefix)
-    with system(
-        state,
-        request.getfixturevalue("postgres_url"),
-        request.getfixturevalue("amqp_url") if broker else None,
-        groups=APART if broker else TOGETHER,
-        prefix=prefix,
-        **options,
-    ) as made:
+    servers = request.getfixturevalue("postgres_url"), request.getfixturevalue("amqp_url") if broker else None
+    with ExitStack() as stack:
+        groups = APART if broker else TOGETHER
+        made = stack.enter_context(system(state, *servers, groups=groups, prefix=prefix, start=not broker, **options))
+        if broker:
+            stack.enter_context(behind_gateway(made, SCALE))
         yield made
 
 
@@ -62,7 +63,13 @@ async def unruly_studio(unruly_system: System) -> AsyncIterator[Studio]:
         yield studio
 
 
-ALIKE_ON_RABBITMQ = ("test_no_leaks.py", "test_recurring.py", "test_selling.py", "test_two_businesses.py")
+ALIKE_ON_RABBITMQ = (
+    "test_erasure.py",
+    "test_no_leaks.py",
+    "test_recurring.py",
+    "test_selling.py",
+    "test_two_businesses.py",
+)
 """What these tell is decided within a service, or at its door; over the broker too, when there is time."""
 
 

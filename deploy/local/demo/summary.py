@@ -45,7 +45,7 @@ WIDEST = 110
 
 
 def conclude(console: Console, books: Books, seen: Seen) -> list[str]:
-    """Print the page; return what is wrong, if anything: invariants broken, books that do not say the same."""
+    """Print the page; return what is wrong, if anything: findings of the audit, books that do not say the same."""
     first, last = seen.days[0], seen.days[-1]
     since = f"{first.day}" if (first.year, first.month) == (last.year, last.month) else f"{first.day} {first:%B %Y}"
     mark = "\N{FULL BLOCK}" if console.encoding.startswith("utf") else "#"
@@ -62,10 +62,12 @@ def conclude(console: Console, books: Books, seen: Seen) -> list[str]:
     if surprises := [refusal for refusal in seen.refusals if not refusal.expected]:
         listed = [f"{refusal.place}: {refusal.act}: {refusal.reason}" for refusal in surprises]
         _section(console, "Refused, though the files say otherwise", *listed)
-    broken = [f"{name}: {counted(len(rows), 'row')}: {rows[:3]}" for name, rows in seen.violations.items()]
-    _section(console, f"{invariants()} invariants checked, {len(broken)} broken", *broken)
+    title = (
+        f"{invariants()} invariants checked, and all services and the bank compared: {len(seen.violations)} findings"
+    )
+    _section(console, title, *seen.violations)
     checked += [tie for of_state in by_state(seen).values() for tie in of_state] + of_payers
-    return broken + [f"{tie.what}: {_views(tie)}" for tie in checked if not tie.holds]
+    return [*seen.violations] + [f"{tie.what}: {_views(tie)}" for tie in checked if not tie.holds]
 
 
 def _section(console: Console, title: Text | str, *content: Table | Text | str) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from services.catalog import actions
-from services.catalog.api.callers import Desk, Reader, ReaderOrClient
+from services.catalog.api.callers import Desk, Keeper, Reader, ReaderOrClient
 from services.catalog.api.shapes import Change, View
 from services.catalog.tables import Client
 from shared.http import Body, Page, Paging
@@ -37,6 +37,7 @@ class ClientView(View):
     name: str
     email: str | None
     active: bool
+    erased: bool
 
 
 @router.post("/clients", status_code=201)
@@ -70,4 +71,11 @@ async def change_client(client_id: UUID, change: ClientChange, call: Desk) -> Cl
     """Change what is sent; `"email": null` takes the address away."""
     async with call.transaction() as db:
         await actions.change(db, client_id, Client, change.changes())
+    return await show_client(client_id, call)
+
+
+@router.post("/clients/{client_id}/erase")
+async def erase_client(client_id: UUID, call: Keeper) -> ClientView:
+    """Erase who a client is, for good. What they bought, booked, owe and paid stays, under their id."""
+    await call.once(actions.erase, client_id)
     return await show_client(client_id, call)

@@ -28,6 +28,12 @@ async def alone(db: Db, kind: str, name: object = "") -> None:
     await db.execute(select(func.pg_advisory_xact_lock(key)))
 
 
+async def alone_with_payer(db: Db, debit_id: UUID) -> None:
+    """One transaction at a time for the payer of a debit, of which no more is read before it is locked."""
+    payer_id = await db.scalar(select(Debit.payer_id).where(Debit.debit_id == debit_id))
+    await alone(db, "payer", payer_id)
+
+
 async def lock(db: Db, debit_id: UUID) -> Debit:
     """A debit for this transaction alone, and with it the collections that it is for."""
     its = select(DebitItem.instalment_id).where(DebitItem.debit_id == debit_id)

@@ -1,6 +1,7 @@
 """The provider account of a business: kept sealed, opened to ask and to verify."""
 
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import exists, or_, select
@@ -16,6 +17,14 @@ from shared.sealed import Seal
 UNDER_WAY = ("created", "submitting", "unknown", "submitted")
 
 
+def about_token(business_id: UUID) -> str:
+    return f"provider token of {business_id}"
+
+
+def about_secrets(business_id: UUID) -> str:
+    return f"callback secrets of {business_id}"
+
+
 async def keep(db: Db, seal: Seal, account: Account, *, same_account: bool) -> None:
     """Store a business's account, in place of the one before. Raises DebitsUnderWay.
 
@@ -28,10 +37,8 @@ async def keep(db: Db, seal: Seal, account: Account, *, same_account: bool) -> N
         if await db.scalar(under_way):
             raise DebitsUnderWay("Wait for them, or say same_account if the token is a new one of the same account.")
     sealed: dict[str, Any] = {
-        "access_token": seal.close(account.token, about=f"provider token of {business_id}"),
-        "callback_secrets": seal.close(
-            orjson.dumps(account.secrets).decode(), about=f"callback secrets of {business_id}"
-        ),
+        "access_token": seal.close(account.token, about=about_token(business_id)),
+        "callback_secrets": seal.close(orjson.dumps(account.secrets).decode(), about=about_secrets(business_id)),
     }
     row = insert(ProviderAccount).values(business_id=business_id, **sealed)
     await db.execute(row.on_conflict_do_update(index_elements=[ProviderAccount.business_id], set_=sealed))
@@ -44,8 +51,8 @@ async def find(db: Db, seal: Seal) -> Account:
     if row is None:
         raise NoProvider
     return Account(
-        seal.open(row.access_token, about=f"provider token of {business_id}"),
-        tuple(orjson.loads(seal.open(row.callback_secrets, about=f"callback secrets of {business_id}"))),
+        seal.open(row.access_token, about=about_token(business_id)),
+        tuple(orjson.loads(seal.open(row.callback_secrets, about=about_secrets(business_id)))),
     )
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.directdebit.actions import alone, become, end_mandate, lock, next_dates
+from services.directdebit.actions import alone, alone_with_payer, become, end_mandate, lock, next_dates
 from services.directdebit.bank import Heard, Said, Unknown
 from services.directdebit.rules import folding
 from services.directdebit.tables.callbacks import Delivery, Folded, Parked, ProviderFact
@@ -71,15 +71,15 @@ async def fold(db: Db, fact_id: UUID) -> None:
     elif of_mandate:
         await _fold_mandate(db, owner, fact)
     else:
-        await alone(db, "payer", (await db.get_one(Debit, owner)).payer_id)
+        await alone_with_payer(db, owner)
         debit = await lock(db, owner)
         await _own_facts(db, fact, Folded(debit_id=owner))
         if debit.provider_ref is None:
             debit.apply(DebitIdentified(fact.provider_ref))
-        await _follow(db, debit)
+        await let_follow(db, debit)
 
 
-async def _follow(db: Db, debit: Debit) -> None:
+async def let_follow(db: Db, debit: Debit) -> None:
     """Let a debit that is locked be what its facts say, on the provider's own date."""
     facts = (await db.scalars(select(ProviderFact).where(ProviderFact.debit_id == debit.debit_id))).all()
     decided = folding.fold(facts)[1]
@@ -160,7 +160,7 @@ async def in_question(db: Db, debit_id: UUID) -> str | None:
 async def take_answer(db: Db, debit_id: UUID, provider_ref: str, answer: Said | Unknown) -> None:
     """What the provider says when it is asked is one more fact, about all that it has told so far."""
     await alone(db, "payment", provider_ref)
-    await alone(db, "payer", (await db.get_one(Debit, debit_id)).payer_id)
+    await alone_with_payer(db, debit_id)
     debit = await lock(db, debit_id)
     newest = await db.scalar(select(func.max(ProviderFact.occurred_at)).where(ProviderFact.debit_id == debit_id))
     if debit.review not in ASKED_ABOUT or not isinstance(answer, Said):
@@ -180,7 +180,7 @@ async def take_answer(db: Db, debit_id: UUID, provider_ref: str, answer: Said | 
         "debit_id": debit_id,
     }
     await db.execute(insert(ProviderFact).values(**said))
-    await _follow(db, debit)
+    await let_follow(db, debit)
 
 
 async def find_debit(db: Db, debit_id: UUID) -> tuple[Debit, list[ProviderFact]]:

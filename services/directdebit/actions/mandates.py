@@ -51,7 +51,7 @@ async def register(db: Db, mandate_id: UUID, *, payer_id: UUID, account: PayerAc
     await _prepare(db, payer_id)
     await _replace(db, Mandate.payer_id == payer_id, Mandate.state == "pending")
     details = {"holder": account.holder, "branch": account.branch, "number": account.number}
-    sealed = seal.close(orjson.dumps(details).decode(), about=_about(mandate_id))
+    sealed = seal.close(orjson.dumps(details).decode(), about=about_account(mandate_id))
     await _add(db, mandate_id, payer_id, account.number[-2:], sealed_account=sealed, state="pending")
     await schedule(db, "register", mandate_id)
 
@@ -61,7 +61,7 @@ async def to_register(db: Db, mandate_id: UUID, seal: Seal) -> PayerAccount | No
     mandate = await db.get(Mandate, mandate_id)
     if mandate is None or mandate.sealed_account is None:
         return None
-    details = orjson.loads(seal.open(mandate.sealed_account, about=_about(mandate_id)))
+    details = orjson.loads(seal.open(mandate.sealed_account, about=about_account(mandate_id)))
     return PayerAccount(**details, currency=db.business.currency)
 
 
@@ -99,7 +99,7 @@ async def fold_parked(db: Db, provider_ref: str) -> None:
         await schedule(db, "fold", fact_id)
 
 
-def _about(mandate_id: UUID) -> str:
+def about_account(mandate_id: UUID) -> str:
     return f"account of mandate {mandate_id}"
 
 

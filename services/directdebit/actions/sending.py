@@ -6,7 +6,15 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from services.directdebit.actions import alone, bank_days, become, end_mandate, lock, next_dates
+from services.directdebit.actions import (
+    alone,
+    alone_with_payer,
+    bank_days,
+    become,
+    end_mandate,
+    lock,
+    next_dates,
+)
 from services.directdebit.actions.mandates import fold_parked
 from services.directdebit.bank import Accepted, Bank, Payment, Refused, Unknown
 from services.directdebit.rules import sending
@@ -28,7 +36,8 @@ class Sending:
 
 async def begin(db: Db, debit_id: UUID, bank: Bank) -> Sending | None:
     """Write down what is about to be sent, before it is; None when there is nothing to send any more."""
-    unlocked = await db.get(Debit, debit_id)
+    of_it = select(Debit.payer_id, Debit.charge_date).where(Debit.debit_id == debit_id)
+    unlocked = (await db.execute(of_it)).one_or_none()
     if unlocked is None:
         return None
     if unlocked.charge_date < db.today:
@@ -73,7 +82,7 @@ async def conclude(db: Db, debit_id: UUID, outcome: Accepted | Refused | Unknown
     """Take in what the provider answered. Facts that came before the answer, and named no debit of ours, fold now."""
     if isinstance(outcome, Accepted):
         await alone(db, "payment", outcome.provider_ref)
-    await alone(db, "payer", (await db.get_one(Debit, debit_id)).payer_id)
+    await alone_with_payer(db, debit_id)
     debit = await lock(db, debit_id)
     match outcome:
         case Accepted(provider_ref, charge_date):

@@ -48,6 +48,18 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Made:
+    """A payment that the provider has: of which debit it says it is, under which of its mandates, how it stands."""
+
+    provider_ref: str
+    named_id: UUID | None
+    provider_mandate: str
+    amount_minor: int
+    charge_date: date | None
+    says: Kind | None
+
+
+@dataclass(frozen=True)
 class Absent:
     """The provider has nothing for this debit."""
 
@@ -118,6 +130,10 @@ class Bank(Protocol):
 
     async def look_up(self, debit_id: UUID, body: str, since: date) -> Accepted | Absent | Unknown:
         """Whether the provider has a payment for this debit, made since then; Absent only where all was read."""
+        ...
+
+    async def made(self, since: date) -> list[Made] | Unknown:
+        """All payments made since then, of whatever mandate."""
         ...
 
     async def status(self, provider_ref: str) -> Said | Unknown:

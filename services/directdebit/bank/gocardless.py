@@ -18,6 +18,7 @@ from services.directdebit.bank import (
     Accepted,
     Account,
     Heard,
+    Made,
     PayerAccount,
     Payment,
     Refused,
@@ -36,6 +37,8 @@ CLOCKS_DIFFER = timedelta(days=2)
 """What a date here may be at the provider: zones lie up to a day apart, and clocks a little."""
 LONGEST_PAGE = 500
 MOST_PAGES = 10
+MOST_PAGES_AT_LENGTH = 2000
+"""A million payments; nobody waits for an answer."""
 
 SAYS: dict[str, Kind] = {
     "pending_customer_approval": "said_submitted",
@@ -140,13 +143,8 @@ class GoCardless:
 
     async def look_up(self, debit_id: UUID, body: str, since: date) -> Accepted | Absent | Unknown:
         """The provider lists by mandate and time and not by metadata, so its whole list is read and compared here."""
-        payments = await self._list(
-            {
-                "mandate": json.loads(body)["payments"]["links"]["mandate"],
-                "created_at[gte]": f"{since - CLOCKS_DIFFER}T00:00:00.000Z",
-                "limit": str(LONGEST_PAGE),
-            }
-        )
+        mandate = json.loads(body)["payments"]["links"]["mandate"]
+        payments = await self._list(_since(since) | {"mandate": mandate})
         if isinstance(payments, Unknown):
             return payments
         ours = [payment for payment in payments if named(payment, "metadata", "debit_id") == debit_id]
@@ -157,11 +155,15 @@ class GoCardless:
                 return Accepted(payment["id"], _charge_date(payment))
         return Unknown(f"look-up found {len(ours)} payments")
 
-    async def _list(self, filters: dict[str, str]) -> list[Any] | Unknown:
+    async def made(self, since: date) -> list[Made] | Unknown:
+        payments = await self._list(_since(since), pages=MOST_PAGES_AT_LENGTH)
+        return payments if isinstance(payments, Unknown) else [_made(payment) for payment in payments]
+
+    async def _list(self, filters: dict[str, str], *, pages: int = MOST_PAGES) -> list[Any] | Unknown:
         """All pages of a list of payments, or Unknown: a part of it says nothing about the rest."""
-        until = _in_time()
+        until = _in_time(pages / MOST_PAGES)
         found: list[Any] = []
-        for _ in range(MOST_PAGES):
+        for _ in range(pages):
             answer = await self._ask("GET", "/payments", until=until, params=filters)
             if isinstance(answer, Unknown):
                 return answer
@@ -175,7 +177,7 @@ class GoCardless:
             if cursors["after"] is None:
                 return found
             filters = filters | {"after": str(cursors["after"])}
-        return Unknown(f"look-up found more than {MOST_PAGES} pages")
+        return Unknown(f"look-up found more than {pages} pages")
 
     # Being told
 
@@ -200,8 +202,24 @@ class GoCardless:
             return Unknown(type(error).__name__)
 
 
-def _in_time() -> float:
-    return asyncio.get_running_loop().time() + IN_ALL_SECONDS
+def _in_time(times: float = 1) -> float:
+    return asyncio.get_running_loop().time() + times * IN_ALL_SECONDS
+
+
+def _since(since: date) -> dict[str, str]:
+    return {"created_at[gte]": f"{since - CLOCKS_DIFFER}T00:00:00.000Z", "limit": str(LONGEST_PAGE)}
+
+
+def _made(payment: Any) -> Made:
+    """One of a list. Raises KeyError or TypeError where it is none of a provider's."""
+    return Made(
+        payment["id"],
+        named(payment, "metadata", "debit_id"),
+        word(payment["links"], "mandate") or "",
+        int(payment["amount"]),
+        _charge_date(payment),
+        SAYS.get(word(payment, "status") or ""),
+    )
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

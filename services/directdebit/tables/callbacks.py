@@ -101,3 +101,14 @@ class ProviderFact(BusinessRow, Base):
                 self.state, self.debit_id, self.mandate_id = "folded", fact.debit_id, fact.mandate_id
             case Parked():
                 self.state = "parked"
+
+
+FORGETS = {
+    "raw callbacks": (
+        "update deliveries d set body = '' where delivery_id in (select delivery_id from deliveries"
+        "  where received_at < now() - make_interval(days => :days) and body <> '' and trouble is null"
+        "  and not exists (select from provider_facts f where f.delivery_id = deliveries.delivery_id"
+        "   and f.state in ('received', 'parked')) limit :most)"
+    )
+}
+"""The bytes of what was understood. Its facts stay, on which the books rest, and its digest, by which it is known."""

@@ -52,6 +52,8 @@ class ProviderAccount(Base):
     """A JSON list of the one or two that are live."""
     process_billing: Mapped[ProcessBilling] = mapped_column(Text, server_default="automatic")
     """Whether what is due goes out by itself each day, or only when a person has confirmed the list (CC-33)."""
+    held_by: Mapped[str | None]
+    """Who holds back all that would be sent, after a restore; mostly nobody."""
 
 
 class Mandate(BusinessRow, Base):

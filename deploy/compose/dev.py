@@ -1,0 +1,92 @@
+"""`docker compose run --rm dev …`: the commands of `./dev` that need a running system, for that of docker-compose.yml.
+
+`demo` plays the books through the gateway, as somebody outside would; `token`, `clock` and `bank` are as they are.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from deploy.local import cli
+from deploy.local.demo import BOOKS, PLAIN_WIDTH
+from deploy.local.demo.books import read_books
+from deploy.local.demo.doors import Doors
+from deploy.local.demo.life import Life
+from deploy.local.demo.outcome import Seen, look
+from deploy.local.demo.progress import Diary
+from deploy.local.demo.shapes import Books
+from deploy.local.demo.summary import conclude
+from deploy.local.issuer import Issuer
+from deploy.local.mail import MailSink, Message
+from deploy.local.observer import Observer
+from deploy.local.state import Addresses, current_business, noted
+from deploy.local.system import SERVICES, System
+from shared.ids import new_id
+from shared.settings import load
+
+STATE = Path("/state")
+SECRETS = Path("/run/secrets")
+GATEWAY = "http://gateway:8080"
+BANK = "http://bank:8000"
+MAIL = "http://mail:8000"
+COMMANDS = ("token", "clock", "bank")
+
+
+class FarSink(MailSink):
+    """The mail sink of another container, read from its page."""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        found = httpx.get(f"{MAIL}/messages.json", timeout=30).raise_for_status().json()
+        return tuple(Message(**each) for each in found["messages"])
+
+
+def around() -> System:
+    """The system of the other containers, as somebody outside knows it; its databases only to look into."""
+    databases = {name: url.get_secret_value() for name, url in load(SECRETS).database_url.items()}
+    urls = dict.fromkeys(SERVICES, GATEWAY)
+    return System(urls, databases, Issuer(STATE / "issuer"), BANK, FarSink(), STATE / "logs", environment={})
+
+
+async def live(books: Books, system: System, console: Console) -> Seen:
+    """A new business lives through the books; what they came to."""
+    business_id = new_id()
+    current_business(STATE, becomes=business_id)
+    observer = Observer(system)
+    try:
+        async with Doors(system, business_id) as doors:
+            with Diary(console, books.days) as diary:
+                life = Life(books, doors, observer, diary.tell)
+                await life.live()
+            return await look(life)
+    finally:
+        await observer.close()
+
+
+def demo(system: System) -> int:
+    """Play the demo, and print what it came to; 1 where anything is wrong."""
+    console = Console(width=PLAIN_WIDTH, no_color=not sys.stdout.isatty())
+    books = read_books(BOOKS)
+    wrong = conclude(console, books, asyncio.run(live(books, system, console)))
+    verdict = ["This must not be:", *wrong] if wrong else ["Every session and every cent is accounted for."]
+    console.print("", *verdict, sep="\n", highlight=False, markup=False)
+    return int(bool(wrong))
+
+
+def main() -> None:
+    asked = sys.argv[1:2]
+    if asked == ["demo"]:
+        sys.exit(demo(around()))
+    if not asked or asked[0] not in COMMANDS:
+        sys.exit(f"docker compose run --rm dev demo | {' | '.join(COMMANDS)}, with the options of ./dev")
+    system = around()
+    sys.argv += ["--state", str(STATE)]
+    with noted(STATE, Addresses(system.urls, system.database_urls, BANK, MAIL)):
+        cli.main()
+
+
+if __name__ == "__main__":
+    main()
