@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
-from weakref import ref
+from weakref import WeakValueDictionary, ref
 
 import asyncpg
 from pydantic import BaseModel
-from sqlalchemy import DateTime, Dialect, MetaData, Text, TypeDecorator, Uuid, insert, text
+from sqlalchemy import DateTime, Dialect, MetaData, Text, TypeDecorator, Uuid, event, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -174,33 +175,46 @@ def is_away(error: BaseException) -> bool:
 
 COMMAND_SECONDS = 35
 """Longer than any statement may run: what has not answered by then is not there."""
+IDLE_SECONDS = 10
+"""A connection that nobody has used for so long is closed by PostgreSQL, which has only so many for all processes."""
+
+
+def _refuse_closed(connection: DBAPIConnection, *_: object) -> None:
+    """Let the pool give a new connection for one that was closed meanwhile; known without asking the server."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 class Database:
     """The engine of one service, and the wake-up calls of its relay and its workers."""
 
-    def __init__(self, url: str, *, pool_size: int = 5, beside: "Database | None" = None) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, beside: "Database | None" = None) -> None:
         """`beside` another: connections of its own, the same wake-up calls; so that neither can starve the other."""
         self.url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
         self.engine = create_async_engine(
             self.url,
             pool_size=pool_size,
-            max_overflow=pool_size,
+            max_overflow=0,
             pool_timeout=5,
+            pool_use_lifo=True,  # so that what is not needed is left alone, and closed
             hide_parameters=True,  # what a statement was given never shows in an error or a log
             connect_args={
                 "timeout": 5,
                 "command_timeout": COMMAND_SECONDS,
                 "server_settings": {
                     "idle_in_transaction_session_timeout": "30s",
+                    "idle_session_timeout": f"{IDLE_SECONDS}s",
                     "statement_timeout": "30s",
                     "lock_timeout": "10s",
                 },
             },
         )
+        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
         self._sessions = async_sessionmaker(self.engine, class_=Db, expire_on_commit=False)
         self.published: asyncio.Event = beside.published if beside else asyncio.Event()
         self.scheduled: asyncio.Event = beside.scheduled if beside else asyncio.Event()
+        self.news: WeakValueDictionary[str, asyncio.Event] = beside.news if beside else WeakValueDictionary()
+        """Subject → what wakes those who wait in this process for a fact about it."""
 
     @asynccontextmanager
     async def transaction(self, context: Context | None = None) -> AsyncIterator[Db]:
@@ -218,6 +232,9 @@ class Database:
             await db.flush()
             await db.execute(WRITE_OUTBOX, pending)
         await db.commit()
+        for fact in pending:
+            if news := self.news.get(fact["subject"]):
+                news.set()
         if pending or db.publishes:
             self.published.set()
         if db.schedules:

@@ -6,12 +6,11 @@ alone it is handled, however often the bus brings it again.
 """
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import groupby
 from uuid import UUID
 
 import orjson
@@ -20,15 +19,13 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from shared import failpoints
 from shared.database import Context, Database, Db, is_away, may_succeed_again
-from shared.errors import Later, NotYetKnown, Problem, Reject
-from shared.events import Envelope, Event
+from shared.events import Envelope
+from shared.handlers import Handlers, Heard
 from shared.log import log
 from shared.metrics import EVENT_LAG, HANDLED, seconds_since
+from shared.retrying import LATER_SECONDS, SCHEDULE_SECONDS, next_try
 
 AT_ONCE = 50
-LATER_SECONDS = 2
-LATER_UNTIL = timedelta(minutes=10)
-SCHEDULE_SECONDS = (5, 30, 120, 600, 3600, 6 * 3600)
 LEASE_SECONDS = 60
 TOGETHER_SECONDS = 50
 ANSWER_SECONDS = 15
@@ -57,25 +54,6 @@ LEASE = text(
     "  order by next_attempt_at limit 1 for update skip locked)"
     " returning envelope, attempts, now() - first_failed_at as age, next_attempt_at as leased_until"
 )
-
-Handler = Callable[[Db, Any], Awaitable[None]]
-
-
-class Handlers:
-    """A service's reactions: one small function per event type."""
-
-    def __init__(self) -> None:
-        self.by_type: dict[str, Handler] = {}
-
-    def __call__(self, *events: type[Event]) -> Callable[[Handler], Handler]:
-        """`@handles(BookingCancelled)` names what a function reacts to."""
-
-        def register(handler: Handler) -> Handler:
-            for event in events:
-                self.by_type[event.type] = handler
-            return handler
-
-        return register
 
 
 @dataclass(frozen=True)
@@ -174,8 +152,13 @@ class Consumer:
             for envelope in sorted(envelopes, key=lambda envelope: envelope.businessid):
                 if envelope.id in fresh:
                     fresh.remove(envelope.id)
-                    await self._handle(db, envelope)
                     done.append(envelope)
+            for (_, key), alike in groupby(done, key=lambda envelope: (envelope.businessid, envelope.type)):
+                if key in self.handlers.of_lists:
+                    await self._handle_list(db, list(alike))
+                else:
+                    for envelope in alike:
+                        await self._handle(db, envelope)
             failpoints.hit("consumer.before_commit")
         failpoints.hit("consumer.after_commit")
         for envelope in done:
@@ -183,27 +166,21 @@ class Consumer:
             EVENT_LAG.labels(self.service, envelope.type).observe(seconds_since(envelope.time))
 
     async def _handle(self, db: Db, envelope: Envelope) -> None:
-        try:
+        async with _blaming(envelope):
             handler = self.handlers.by_type.get(envelope.type)
             if handler is None:
                 raise NotHandledHere(f"{self.service} does not handle {envelope.type}")
             event = envelope.event()
-            await db.enter(
-                Context(
-                    envelope.businessid,
-                    envelope.actor,
-                    envelope.businessdate,
-                    envelope.correlationid,
-                    causation_id=str(envelope.id),
-                    traceparent=envelope.traceparent,
-                )
-            )
+            await db.enter(_context(envelope))
             await handler(db, event)
             await db.flush()
-        except Exception as error:
-            if is_away(error):
-                raise
-            raise HandlerFailed(envelope, error) from error
+
+    async def _handle_list(self, db: Db, envelopes: list[Envelope]) -> None:
+        async with _blaming(*envelopes):
+            heard = [Heard(envelope.event(), _context(envelope)) for envelope in envelopes]
+            await db.enter(heard[0].context)
+            await self.handlers.of_lists[envelopes[0].type](db, heard)
+            await db.flush()
 
     async def _alone(self, envelope: Envelope, tried: Tried = Tried()) -> None:
         """Try one event by itself; if it fails, set it aside by the kind of its failure."""
@@ -253,17 +230,23 @@ class Consumer:
         return 1
 
 
-def next_try(error: Exception, attempts: int, age: timedelta) -> float | None:
-    """Seconds until the next try of an event that failed, or None to park it.
+def _context(envelope: Envelope) -> Context:
+    return Context(
+        envelope.businessid,
+        envelope.actor,
+        envelope.businessdate,
+        envelope.correlationid,
+        causation_id=str(envelope.id),
+        traceparent=envelope.traceparent,
+    )
 
-    `attempts` counts the scheduled tries so far; `age` is the time since it first failed. What cannot be read is tried
-    again like the rest: a newer version may be on its way that can.
-    """
-    if isinstance(error, Later | NotYetKnown):
-        if age < LATER_UNTIL:
-            return LATER_SECONDS
-    elif isinstance(error, Reject | Problem):
-        return None
-    if attempts >= len(SCHEDULE_SECONDS):
-        return None
-    return SCHEDULE_SECONDS[attempts] * random.uniform(0.8, 1.2)  # noqa: S311
+
+@asynccontextmanager
+async def _blaming(envelope: Envelope, *others: Envelope) -> AsyncIterator[None]:
+    """Raise HandlerFailed for what goes wrong with one event; which of several it was, nobody knows."""
+    try:
+        yield
+    except Exception as error:
+        if others or is_away(error):
+            raise
+        raise HandlerFailed(envelope, error) from error

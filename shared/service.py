@@ -18,12 +18,13 @@ from shared.bus import Bus
 from shared.copies import keep_business
 from shared.database import Database
 from shared.events.catalog import BusinessChanged
+from shared.handlers import Handlers
 from shared.housekeeping import keep_house
 from shared.http import health
 from shared.http.gate import Gate
 from shared.http.openapi import complete
 from shared.http.problems import add_problem_handlers
-from shared.inbox import Consumer, Handlers
+from shared.inbox import Consumer
 from shared.leaving import IN_HAND_SECONDS
 from shared.log import log
 from shared.migrations import migrate
@@ -61,7 +62,7 @@ class Service:
 
     @property
     def subscriptions(self) -> frozenset[str]:
-        return frozenset(self.handles.by_type)
+        return self.handles.types
 
     def app(self) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`."""

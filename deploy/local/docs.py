@@ -41,9 +41,10 @@ def docs(
             _refuse('This breaks others. Make it an addition, or say why not: ./dev docs --breaking "why"', breaks)
         made[CHANGES] = CHANGES.read_text() + told(breaking, breaks, datetime.now(UTC).date().isoformat())
     for path, content in (made | golden.files()).items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-        print(path.relative_to(ROOT))
+        if not path.exists() or path.read_text() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+            print(path.relative_to(ROOT))
 
 
 def _refuse(why: str, found: list[str]) -> None:
@@ -90,8 +91,8 @@ def rules_page() -> str:
         MADE,
         "# The rules",
         "",
-        "Every decision of every service: pure functions, in `rules.py` or a folder `rules/`; and, at the end, dates",
-        "that services reckon alike. To find one, search this page.",
+        "Every decision of every service: pure functions, in `rules.py` or a folder `rules/`; and, at the end, what all",
+        "share: how dates are reckoned, and when a fact that failed is tried again. To find one, search here.",
         "What an id such as R-18 or PB-15 stands for is in [sources.md](sources.md).",
     ]
     for name in SERVICES:
@@ -100,7 +101,8 @@ def rules_page() -> str:
             if "rules" in (path.stem, path.parent.name):
                 lines += _rules_of(path)
     lines += ["", "## shared", "", "| rule | says | source | where |", "|---|---|---|---|"]
-    lines += _rules_of(ROOT / "shared" / "schedule.py")
+    for name in ("schedule", "retrying"):
+        lines += _rules_of(ROOT / "shared" / f"{name}.py")
     return "\n".join(lines) + "\n"
 
 

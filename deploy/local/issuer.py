@@ -24,16 +24,13 @@ EVERYTHING = (
     "booking.manage",
     "catalog.manage",
     "debit.process",
-    "invoice.add",
     "invoice.manage",
     "mandate.manage",
-    "package.cancel",
     "package.close",
-    "package.delete",
     "package.sell",
     "report.view",
 )
-"""The permissions of an owner (`docs/decisions/`)."""
+"""The permissions of an owner (`docs/api.md`)."""
 
 
 class Issuer:

@@ -12,7 +12,7 @@ from shared.events.directdebit import (
     DebitSubmitted,
 )
 from shared.events.packages import AutoPaySwitched, PackageClosed, PackageSold
-from shared.inbox import Handlers
+from shared.handlers import Handlers
 
 handles = Handlers()
 

@@ -81,7 +81,10 @@ async def book(
     caller = call.caller
     booking_id = await call.once(actions.book, None, caller=caller, **dict(new))
     booking = await call.wait(
-        lambda db: actions.find(db, booking_id, caller=caller), lambda booking: booking.state != "holding", waiting
+        booking_id,
+        lambda db: actions.find(db, booking_id, caller=caller),
+        lambda booking: booking.state != "holding",
+        waiting,
     )
     if booking.state == "refused":
         raise NoSession(f"Reason: {booking.reason}.", reason=booking.reason, booking_id=booking_id)

@@ -6,7 +6,7 @@ from shared.copies import keep
 from shared.database import Db
 from shared.events.catalog import ClientChanged, ServiceChanged, StaffChanged
 from shared.events.packages import HoldRefused, HoldsMoved, SessionHeld
-from shared.inbox import Handlers
+from shared.handlers import Handlers
 
 handles = Handlers()
 

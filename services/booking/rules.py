@@ -111,7 +111,7 @@ def cancel(
     """A cancelled booking returns its session, unless it is cancelled too late (PB-15, R-18).
 
     Too late is inside the late-cancel window that the package was sold with (0 hours: never), measured in elapsed
-    time; staff may waive it.
+    time, whoever cancels; staff may waive it. What is not yet confirmed is never too late.
     """
     if booking.state not in ("holding", "requested", "confirmed"):
         raise NotOpen(f"It is {booking.state}.")

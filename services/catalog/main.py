@@ -2,7 +2,7 @@
 
 from services.catalog import api, invariants, workers
 from services.catalog.tables import Base
-from shared.inbox import Handlers
+from shared.handlers import Handlers
 from shared.service import Service
 
 service = Service(

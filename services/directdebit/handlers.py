@@ -1,12 +1,14 @@
 """What directdebit does when it hears something."""
 
+from collections.abc import Sequence
+
 from services.directdebit.actions import collecting, forgetting, running
 from services.directdebit.tables.mandates import Client
 from shared.copies import keep
 from shared.database import Db
 from shared.events.billing import CollectionRequested, DayBilled
 from shared.events.catalog import ClientChanged
-from shared.inbox import Handlers
+from shared.handlers import Handlers, Heard
 
 handles = Handlers()
 
@@ -18,9 +20,9 @@ async def keep_client(db: Db, event: ClientChanged) -> None:
         await forgetting.forget_payer(db, event.client_id)
 
 
-@handles(CollectionRequested)
-async def collect(db: Db, event: CollectionRequested) -> None:
-    await collecting.take_request(db, event)
+@handles.lists(CollectionRequested)
+async def collect(db: Db, heard: Sequence[Heard[CollectionRequested]]) -> None:
+    await collecting.take_requests(db, heard)
 
 
 @handles(DayBilled)

@@ -12,7 +12,7 @@ from shared.events.billing import CollectionFailed, InstalmentOverdue, InvoiceIs
 from shared.events.booking import BookingCancelled, BookingConfirmed
 from shared.events.catalog import ClientChanged
 from shared.events.packages import PackageSold
-from shared.inbox import Handlers
+from shared.handlers import Handlers
 
 handles = Handlers()
 

@@ -1,5 +1,7 @@
 """What packages does when it hears something."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.dialects.postgresql import insert
 
 from services.packages.actions import closing, holding, periods
@@ -10,7 +12,7 @@ from shared.erasing import scrub
 from shared.events.billing import ClosureBilled, DayBilled, PeriodOpened
 from shared.events.booking import AttendanceRecorded, BookingCancelled, BookingRefused, HoldRequested
 from shared.events.catalog import ClientChanged, StaffChanged, TemplatePublished
-from shared.inbox import Handlers
+from shared.handlers import Handlers, Heard
 
 handles = Handlers()
 
@@ -58,9 +60,9 @@ async def consume_session(db: Db, event: AttendanceRecorded) -> None:
     await holding.consume(db, event.booking_id, event.sequence, event.outcome)
 
 
-@handles(PeriodOpened)
-async def open_period(db: Db, event: PeriodOpened) -> None:
-    await periods.open_period(db, event)
+@handles.lists(PeriodOpened)
+async def open_periods(db: Db, heard: Sequence[Heard[PeriodOpened]]) -> None:
+    await periods.open_periods(db, heard)
 
 
 @handles(DayBilled)

@@ -47,6 +47,8 @@ class Event(Part):
         super().__init_subclass__(**options)
         if type:
             cls.type, cls.subject_field, cls.bulk, cls.personal = type, subject, bulk, personal or {}
+            if unknown := {*cls.personal, *(["client_id"] if personal else [])} - set(cls.__annotations__):
+                raise TypeError(f"{cls.__name__} has no {unknown}: what is personal could not be found, or not erased")
             TYPES[type] = cls
 
     @property

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
@@ -140,19 +140,25 @@ class Call:
         settings: Settings = self.request.app.state.settings
         return settings.seal().marks(content) or [hashlib.sha256(content).hexdigest()]
 
-    async def wait(self, look: Callable[[Db], Awaitable[T]], settled: Callable[[T], bool], waiting: float) -> T:
+    async def wait(
+        self, subject: UUID, look: Callable[[Db], Awaitable[T]], settled: Callable[[T], bool], waiting: float
+    ) -> T:
         """Look at the outcome of an act that other services complete, until it is settled or `waiting` seconds passed.
 
-        Reads the database: the answer may well be handled by another replica.
+        A fact about the `subject` is the time to look. Looks now and then all the same: another replica may tell it.
         """
+        news = self.database.news.setdefault(str(subject), asyncio.Event())
         loop = asyncio.get_running_loop()
-        give_up, pause = loop.time() + waiting, 0.005
+        give_up, pause = loop.time() + waiting, 0.02
         while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min(loop.time() + pause, give_up)):
+                    await news.wait()
+            news.clear()
             async with self.transaction() as db:
                 seen = await look(db)
-            if settled(seen) or loop.time() + pause > give_up:
+            if settled(seen) or loop.time() >= give_up:
                 return seen
-            await asyncio.sleep(pause)
             pause = min(pause * 2, 0.2)
 
 

@@ -41,7 +41,7 @@ def test_a_split_sums_to_the_total_and_its_larger_parts_come_first(total: int, p
 
 
 @pytest.mark.parametrize(
-    ("total", "parts"), [(110000, [22000] * 5), (100000, [33334, 33333, 33333]), (1001, [251, 250, 250, 250])]
+    ("total", "parts"), [(110000, [22000] * 5), (100000, [33334, 33333, 33333]), (1003, [251, 251, 251, 250])]
 )
 def test_a_total_is_split_as_written(total: int, parts: list[int]) -> None:
     """V-02, V-15."""

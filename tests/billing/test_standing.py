@@ -9,10 +9,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.billing.rules import standing
-from services.billing.tables.invoices import Instalment, PaidByHand, Standing
+from services.billing.tables.invoices import Instalment, Invoice, PaidByHand, Standing
+from services.billing.tables.packages import BilledPackage
 from services.billing.tables.payments import DebitFact
 from shared.ids import new_id
 from tests.harness.terms import FIRST_DUE
+
+CLOSED = date(2022, 9, 20)
+
+
+@pytest.mark.parametrize(
+    ("form", "period_index", "position", "due_date", "falls_away"),
+    [
+        ("recurring", 2, 1, date(2022, 9, 21), True),
+        ("recurring", 2, 1, CLOSED, False),
+        ("recurring", 1, 2, date(2022, 10, 4), True),
+        ("recurring", 1, 1, date(2022, 10, 4), False),
+        ("recurring", None, 1, date(2022, 10, 4), False),
+        ("instalments", 1, 2, date(2022, 10, 4), False),
+    ],
+)
+def test_a_close_takes_back_what_would_bring_no_sessions(
+    form: str, period_index: int | None, position: int, due_date: date, falls_away: bool
+) -> None:
+    """R-55."""
+    package = BilledPackage(form=form, ended_date=CLOSED)
+    part = instalment(position=position, due_date=due_date, invoice=Invoice(period_index=period_index))
+    assert standing.falls_away(package, part) is falls_away
+
 
 # What debits bring
 

@@ -59,6 +59,15 @@ def test_staff_may_waive_a_late_cancellation_and_a_client_may_not() -> None:
         cancelled(late, hours_before=1, waive=True)
 
 
+def test_who_cancels_makes_no_difference_unless_it_is_waived() -> None:
+    assert not cancelled(booking(late_cancel_hours=24), hours_before=1, by_staff=True).returns_session
+
+
+@pytest.mark.parametrize("state", ["holding", "requested"])
+def test_what_is_not_yet_confirmed_is_never_too_late(state: str) -> None:
+    assert cancelled(booking(state=state, late_cancel_hours=24), hours_before=1).returns_session
+
+
 def test_the_window_is_elapsed_time_across_a_clock_change() -> None:
     sydney = ZoneInfo("Australia/Sydney")
     starts = datetime(2022, 10, 2, 10, 0, tzinfo=sydney)

@@ -163,7 +163,7 @@ class Desk:
                 assert (await self.call_back(bodies[number])).status_code == 204
             await self.room.idle(self.business_id)
 
-    async def decline(self, debit: dict[str, Any], **why: str) -> date | None:
+    async def decline(self, debit: dict[str, Any], **why: Any) -> date | None:
         """The bank declines a debit; when it is tried again."""
         self.provider.decide(debit["provider_ref"], "decline", **why)
         await self.bring(debit)

@@ -15,9 +15,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from services.directdebit.bank.callbacks import reason_class
 from services.directdebit.bank.gocardless import GoCardless
 from services.directdebit.bank.strict_json import Unreadable, read
+from services.directdebit.rules.reasons import reason_class
 from shared.ids import new_id
 
 OLD, NEW = b"a secret of yesterday", b"a secret of today....."

@@ -14,7 +14,7 @@ import pytest
 from tests.house.sources import ROOT, SERVICES, findings, qualified_names, sources
 
 ROOMS = {"__init__", "main", "api", "handlers", "workers", "actions", "rules", "invariants", "tables", "migrations"}
-SPECIAL_ROOMS = {"directdebit": {"bank"}, "notify": {"channels"}, "billing": {"documents"}}
+SPECIAL_ROOMS = {"directdebit": {"bank"}, "notify": {"channels"}}
 
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 60

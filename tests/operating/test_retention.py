@@ -20,6 +20,7 @@ from shared.events.billing import InvoiceIssued
 from shared.events.booking import HoldRequested
 from shared.events.catalog import TemplatePublished
 from shared.events.packages import SessionHeld
+from shared.handlers import Handlers
 from shared.housekeeping import (
     IDEMPOTENCY_DAYS,
     INBOX_DAYS,
@@ -34,7 +35,6 @@ from shared.housekeeping import (
     sent_again,
 )
 from shared.ids import new_id
-from shared.inbox import Handlers
 from shared.migrations import migrate
 from tests.conftest import Rooms
 from tests.harness.databases import Databases

@@ -20,8 +20,9 @@ from shared.database import Database, Db
 from shared.events import TYPES, Envelope
 from shared.events.catalog import BusinessChanged
 from shared.events.packages import PackageSold
+from shared.handlers import Handlers
 from shared.ids import new_id
-from shared.inbox import Consumer, Handlers
+from shared.inbox import Consumer
 from shared.migrations import config, migrate
 from tests.harness.databases import Databases
 from tests.harness.room import envelope

@@ -98,6 +98,7 @@ def test_a_sale_inherits_the_terms_and_may_change_price_and_count() -> None:
         ({"active": False}, {}, "template_id"),
         (POST_BILL, {"price_minor": 100}, "price_minor"),
         (POST_BILL, {"session_count": 5}, "session_count"),
+        ({"form": "instalments", "instalment_count": 5, "frequency": "weekly"}, {"price_minor": 4}, "price_minor"),
     ],
 )
 def test_what_cannot_be_sold_is_named(of: dict[str, Any], order: dict[str, Any], field: str) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from shared.database import Database, Db
 from shared.events import Envelope
-from shared.inbox import Consumer, Handlers
+from shared.handlers import Handlers
+from shared.inbox import Consumer
 from shared.migrations import migrate
 from tests.harness.databases import Databases
 from tests.harness.room import envelope

@@ -17,8 +17,8 @@ from shared.database import Context, Database, Db
 from shared.errors import Later, Reject
 from shared.events import Event
 from shared.events.catalog import BusinessChanged
+from shared.handlers import Handlers
 from shared.ids import new_id
-from shared.inbox import Handlers
 from shared.outbox import publish
 from shared.service import Running, Service
 from shared.settings import DEVELOPMENT_ISSUER, Settings

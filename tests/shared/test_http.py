@@ -181,7 +181,7 @@ async def test_an_operator_finds_every_number(desk: Desk) -> None:
         detail = (await root.get("health/detail")).json()
     kept = [each for each in vars(metrics).values() if isinstance(each, Counter | Gauge | Histogram)]
     names = {described.name for each in kept for described in each.describe()}
-    assert len(names) == 10
+    assert len(names) == 11
     assert [name for name in names if f"# HELP {name}" not in text] == []
     assert 'punchcard_outbox_pending{service="booking"}' in text
     assert detail.keys() == {"service", "pending", "oldest", "retrying", "parked", "work"}

@@ -12,7 +12,7 @@ from shared import inbox
 from shared.database import Db, is_away
 from shared.errors import Conflict, Later, NotYetKnown, Reject
 from shared.ids import new_id
-from shared.inbox import LATER_SECONDS, LATER_UNTIL, SCHEDULE_SECONDS, next_try
+from shared.retrying import LATER_SECONDS, LATER_UNTIL, SCHEDULE_SECONDS, next_try
 from tests.harness.databases import Databases
 from tests.harness.proxy import proxy
 from tests.shared.listening import Listening, listening, rang

@@ -15,6 +15,7 @@ import structlog
 from shared import errors
 from shared.clock import BusinessClock
 from shared.errors import Conflict, NotYetKnown, Problem
+from shared.events import Event
 from shared.ids import new_id
 from shared.log import configure, log
 
@@ -144,3 +145,16 @@ def test_an_exception_is_one_line_too(lines: Lines) -> None:
         log.error("failed", exc_info=error)
     (line,) = lines.said()
     assert "ValueError: two\nlines" in str(line["exception"])
+
+
+def test_an_event_with_personal_fields_says_whose_they_are() -> None:
+    with pytest.raises(TypeError, match="client_id"):
+
+        class Noted(Event, type="test.noted.v1", subject="note_id", personal={"note": None}):
+            note_id: UUID
+            note: str | None
+
+    with pytest.raises(TypeError, match="note"):
+
+        class NotedOf(Event, type="test.noted_of.v1", subject="client_id", personal={"note": None}):
+            client_id: UUID

@@ -11,6 +11,7 @@ from functools import partial
 import httpx
 import pytest
 import structlog
+import uvloop
 from pydantic import SecretStr
 
 from deploy.audit.reading import DEFINITIONS
@@ -53,7 +54,7 @@ def simulation(
     seams.setattr(failpoints, "hit", doom.hit)
     seams.setattr(Email, "of", lambda _: post)
     seams.setattr(GoCardless, "of", lambda *whose: replace(reach(*whose), transport=bank.line))
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     try:
         world, observer = loop.run_until_complete(_made(loop, databases, issuer, bank, doom))
         yield partial(Simulation, world, issuer, observer)

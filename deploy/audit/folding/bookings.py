@@ -85,10 +85,13 @@ def _booking(booking_id: UUID, story: list[Told], chain: list[tuple[UUID, Told]]
     for told in story:
         if told.type in (REFUSED, CANCELLED):
             yield must(told, reason=told.event.reason)
+    hours = chain[0][1].event.late_cancel_hours if chain else 0
     if chain and not _came_too_late(story):
         yield must(chain[-1][1], package_id=chain[-1][0])
-        yield must(chain[0][1], late_cancel_hours=chain[0][1].event.late_cancel_hours)
-    elif not chain:
+        yield must(chain[0][1], late_cancel_hours=hours)
+    elif not hours:
+        yield must(asked, late_cancel_hours=0)
+    if not chain:
         yield must(asked, package_id=event.package_id)
 
 

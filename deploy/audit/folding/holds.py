@@ -8,7 +8,7 @@ from uuid import UUID
 from deploy.audit.books import Books, Told
 from deploy.audit.findings import Finding, Must, about_fact, disagreements, unexplained
 from deploy.audit.folding.bookings import ASKED, ATTENDED, CANCELLED, REFUSED, chains, stories
-from deploy.audit.folding.packages import CLOSED, HELD, NOT_HELD, Sale, sales
+from deploy.audit.folding.packages import CLOSED, HELD, MOVED, NOT_HELD, Sale, sales
 from services.packages.rules import lots
 
 HEARD = (REFUSED, CANCELLED, ATTENDED)
@@ -29,6 +29,7 @@ def holds(books: Books) -> Iterator[Finding]:
         if chain:
             yield from hold.entries(entered)
     yield from _outcomes(books, told)
+    yield from _moves(books, held)
     asked = {(booking_id,) for booking_id in told}
     yield from unexplained(books, "packages", "holds", ("booking_id",), asked, ASKED)
     entries = books.shelves["packages"].tables["ledger_entries"]
@@ -39,6 +40,15 @@ def holds(books: Books) -> Iterator[Finding]:
 
     keys = ("booking_id", "package_id", "kind")
     yield from unexplained(books, "packages", "ledger_entries", keys, entered, kind, rows=of_bookings)
+
+
+def _moves(books: Books, held: Mapping[UUID, list[tuple[UUID, Told]]]) -> Iterator[Finding]:
+    """What moves from one package to another was held there."""
+    for moved in books.told(MOVED):
+        for booking_id in moved.event.booking_ids:
+            if books.kept(booking_id) and all(because is not moved for _, because in held.get(booking_id, ())):
+                should = f"bookings whose sessions {moved.event.package_id} held"
+                yield about_fact("altered", moved, "packages", "booking_ids", should, str(booking_id))
 
 
 def _outcomes(books: Books, told: Mapping[UUID, list[Told]]) -> Iterator[Finding]:

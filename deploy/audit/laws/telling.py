@@ -175,13 +175,14 @@ def _days(books: Books) -> Iterator[Finding]:
 
 
 def _since(before: Told | None, told: Told) -> Iterator[Finding]:
-    """A run goes on until a day is current; then a new one begins."""
+    """A run goes on until a day is current; then a new one begins. Where two days disagree, either may be altered."""
     day, since = told.event.business_date, told.event.since_date
     first = before.event.since_date if before and not before.event.current else day
     if since == first:
         return
     if before and since in (day, before.event.since_date):
-        about, should = f"{before.event.business_date}, current", str(since == day)
+        about = f"{before.event.business_date}, current (or since_date of {told.event_id})"
+        should = str(since == day)
         yield about_fact("altered", before, "billing", about, should, str(before.event.current))
     else:
         yield about_fact("altered", told, "billing", f"{day}, since_date", str(first), str(since))

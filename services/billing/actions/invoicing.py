@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import insert, or_
+from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from services.billing.actions import LOCKED, enter, request
@@ -86,20 +86,17 @@ async def bill_closure(db: Db, closed: PackageClosed) -> None:
 
 
 async def _take_back(db: Db, package: BilledPackage) -> None:
-    """Void what is owed for periods that fall due after the day of the close: they will bring no sessions.
+    """Void what falls away with the close: parts of a fixed term, and invoices made because the close was heard late.
 
-    Such parts of a fixed term, and invoices that the run made because the close was heard late: the dates decide, and
-    not which of the two was heard first. What is owed for sessions that are there stays owed.
+    The dates decide, and not which of the two was heard first.
     """
-    if package.form != "recurring":
-        return
     later = LOCKED.join(Instalment.invoice).where(
-        Invoice.package_id == package.package_id,
-        or_(Invoice.period_index > 1, Instalment.position > 1),
-        Instalment.due_date > package.ended_date,
+        Invoice.package_id == package.package_id, Instalment.due_date > package.ended_date
     )
     entries = []
     for instalment in (await db.scalars(later)).all():
+        if not standing.falls_away(package, instalment):
+            continue
         brought = standing.brought(instalment)
         moves = standing.moves((standing.owed(instalment), brought), (0, brought))
         invoice = instalment.invoice

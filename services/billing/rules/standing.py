@@ -144,6 +144,17 @@ def paid_on(paid_date: date, *, today: date) -> date:
     return paid_date
 
 
+def falls_away(package: BilledPackage, instalment: Instalment) -> bool:
+    """Whether a close takes back what is owed: for periods that fall due after its day, as they bring no sessions.
+
+    The first period's came with the sale, and all of a package that is not recurring; for those it stays owed (R-55).
+    """
+    if package.form != "recurring" or package.ended_date is None:
+        return False
+    of_first_period = instalment.invoice.period_index in (None, 1) and instalment.position == 1
+    return not of_first_period and instalment.due_date > package.ended_date
+
+
 def withdraw(instalment: Instalment) -> Standing:
     """Nothing is owed for an instalment any more; what it was paid stays the payer's."""
     return replace(stand(instalment), state="void", open_minor=0)

@@ -1,5 +1,6 @@
 """What billing wants collected: kept, followed by the debits that wait, tried once more when a person says so."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -11,17 +12,30 @@ from services.directdebit.tables.collections import Collection, RunDated
 from shared.database import Db
 from shared.errors import NotFound
 from shared.events.billing import CollectionRequested
+from shared.handlers import Heard
 
 
-async def take_request(db: Db, event: CollectionRequested) -> None:
-    """Keep the newest of billing's wishes; what it leaves to collect waits for the next run.
+async def take_requests(db: Db, heard: Sequence[Heard[CollectionRequested]]) -> None:
+    """Keep the newest of billing's wishes; what they leave to collect waits for the next run."""
+    first: dict[UUID, CollectionRequested] = {}
+    for each in heard:
+        first.setdefault(each.event.instalment_id, each.event)
+    business_id = db.context.business_id
+    rows = [wish.model_dump() | {"business_id": business_id, "next_date": wish.collect_date} for wish in first.values()]
+    new = insert(Collection).on_conflict_do_nothing().returning(Collection.instalment_id)
+    kept = set(await db.scalars(new, rows))
+    for each in heard:
+        wish = each.event
+        if wish is not first[wish.instalment_id] or wish.instalment_id not in kept:
+            await db.enter(each.context)
+            await _follow(db, wish)
+
+
+async def _follow(db: Db, event: CollectionRequested) -> None:
+    """A wish about what is known already changes it, and the debits that wait, if it is newer.
 
     The day that asked first is kept whatever the version: by it the announced are counted (`docs/decisions/0013`).
     """
-    values = event.model_dump() | {"business_id": db.context.business_id, "next_date": event.collect_date}
-    new = insert(Collection).values(**values).on_conflict_do_nothing().returning(Collection.instalment_id)
-    if await db.scalar(new) is not None:
-        return
     collection = await db.get_one(Collection, event.instalment_id, with_for_update=True, populate_existing=True)
     if collection.run_date is None and event.run_date:
         collection.apply(RunDated(event.run_date))

@@ -89,6 +89,7 @@ async def register(
     seal = call.request.app.state.settings.seal()
     mandate_id = await call.once(mandates.register, None, payer_id=new.payer_id, account=account, seal=seal)
     mandate = await call.wait(
+        mandate_id,
         lambda db: mandates.find_mandate(db, mandate_id, client_id=call.caller.client_id),
         lambda mandate: mandate.state != "pending",
         waiting,

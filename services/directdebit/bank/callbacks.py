@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.directdebit.bank import Heard, Notice
 from services.directdebit.bank.strict_json import Unreadable, read
-from services.directdebit.tables import ReasonClass
+from services.directdebit.rules.reasons import ends_mandate, reason_class
 from services.directdebit.tables.callbacks import Kind, MandateKind
 
 MOST_EVENTS = 250
@@ -51,24 +51,6 @@ MANDATE_KINDS: dict[str, MandateKind] = {
     "expired": "mandate_expired",
 }
 """The actions of a mandate, likewise."""
-
-SOFT = frozenset({"insufficient_funds", "refer_to_payer"})
-ENDS_MANDATE = frozenset(
-    {
-        "account_blocked_for_any_financial_transaction",
-        "authorisation_disputed",
-        "bank_account_closed",
-        "direct_debit_not_enabled",
-        "invalid_bank_details",
-        "mandate_cancelled",
-        "mandate_expired",
-    }
-)
-
-
-def reason_class(cause: str | None) -> ReasonClass:
-    """Soft is what may pass by itself. Every other cause, an unknown one too, is hard: never tried again unasked."""
-    return "soft" if cause in SOFT else "hard"
 
 
 def which_secret(secrets: Sequence[bytes], headers: Mapping[str, str], raw: bytes) -> int | None:
@@ -157,6 +139,6 @@ def _notice(event: Any) -> Notice | None:
         cause=cause,
         code=word(details, "reason_code"),
         reason_class=reason_class(cause) if bad_news else None,
-        ends_mandate=bad_news and cause in ENDS_MANDATE,
+        ends_mandate=bad_news and ends_mandate(cause),
         occurred_at=occurred_at,
     )

@@ -1,12 +1,13 @@
 """Packages' verbs: load rows with a lock, ask the rule, apply and publish the fact. Counts move by the ledger alone."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import undefer
 
 from services.packages.tables import Kind, Package
-from shared.database import Db
+from shared.database import Context, Db
 from shared.errors import NotFound
 from shared.ids import new_id
 
@@ -43,30 +44,25 @@ async def post(
     reason: str | None = None,
 ) -> None:
     """Enter a change in a package's ledger and move its balance, and its lot's, with it, in one statement."""
+    change = {"package_id": package_id, "kind": kind, "quantity": quantity}
+    await post_all(db, [change | {"period_index": period_index, "booking_id": booking_id, "reason": reason}])
+
+
+async def post_all(db: Db, changes: Sequence[dict[str, object]]) -> None:
+    """Enter many changes, each by its own statement, all sent at once; caused as they say, or as all that we do."""
     await db.flush()
-    await db.execute(
-        POST,
-        {
-            "entry_id": new_id(),
-            "package_id": package_id,
-            "kind": kind,
-            "quantity": quantity,
-            "period_index": period_index,
-            "booking_id": booking_id,
-            "reason": reason,
-        }
-        | cause(db),
-    )
+    if changes:
+        why = cause(db.context)
+        await db.execute(POST, [{"entry_id": new_id()} | why | change for change in changes])
 
 
-def cause(db: Db) -> dict[str, object]:
+def cause(context: Context) -> dict[str, object]:
     """For whom, by whom, why and on which date an entry is made."""
-    context = db.context
     return {
         "business_id": context.business_id,
         "actor": context.actor,
         "cause_id": context.causation_id or context.correlation_id,
-        "date": db.today,
+        "date": context.business_date,
     }
 
 

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from services.packages.actions import cause, post
+from services.packages.actions import cause, post, post_all
 from services.packages.rules import lots
 from services.packages.tables import BilledDay, Hold, Lot, Package
 from shared.database import Db
 from shared.errors import Later, Reject
 from shared.events.billing import DayBilled, PeriodOpened
+from shared.handlers import Heard
 from shared.ids import new_id
 
 TAKES = ("held", "consumed", "ahead")
@@ -70,19 +71,22 @@ async def _lot(db: Db, package: Package, period_index: int) -> Lot | None:
     return await db.get(Lot, (package.package_id, period_index), populate_existing=True)
 
 
-async def open_lot(db: Db, package: Package, period_index: int, *, reason: str) -> Lot:
-    """The sessions of the sale, or of a period, arrive."""
-    lot = lots.lot_of(package, period_index)
-    db.add(lot)
-    await post(db, package.package_id, "allocated", lot.size, period_index=period_index, reason=reason)
-    return lot
+def _arrival(lot: Lot, reason: str) -> dict[str, object]:
+    """The sessions of the sale, or of a period, as an entry in the ledger."""
+    about = {"package_id": lot.package_id, "period_index": lot.period_index, "booking_id": None}
+    return about | {"kind": "allocated", "quantity": lot.size, "reason": reason}
 
 
-async def _make_firm(db: Db, package: Package, window: lots.Window) -> None:
+async def _make_firm(db: Db, opened: Sequence[tuple[Package, Lot]]) -> None:
     """Sessions held ahead, and perhaps used by now, are of the lot that came (R-13)."""
-    rows = select(Hold).where(*_inside(package, window), Hold.state == "ahead").order_by(Hold.booking_id)
-    for hold in (await db.scalars(rows.with_for_update())).all():
-        await take(db, package, hold)
+    of_these = Hold.package_id.in_({lot.package_id for _, lot in opened})
+    awaited = set(await db.scalars(select(Hold.package_id).where(of_these, Hold.state == "ahead")))
+    for package, lot in opened:
+        if package.package_id in awaited:
+            inside = _inside(package, lots.window(package, lot.period_index))
+            rows = select(Hold).where(*inside, Hold.state == "ahead").order_by(Hold.booking_id)
+            for hold in (await db.scalars(rows.with_for_update())).all():
+                await take(db, package, hold)
 
 
 async def take(db: Db, package: Package, hold: Hold) -> None:
@@ -105,28 +109,40 @@ async def give_back(db: Db, package: Package, hold: Hold) -> None:
         await post(db, package.package_id, "forfeited", 1, period_index=period_index, reason="period ended")
 
 
-async def open_period(db: Db, event: PeriodOpened) -> None:
-    """A period of a recurring package has fallen due: its sessions arrive, once and in order (OE-16, R-09).
+async def open_periods(db: Db, heard: Sequence[Heard[PeriodOpened]]) -> None:
+    """Periods of recurring packages have fallen due: their sessions arrive, once and in order (OE-16, R-09).
 
-    If its last day has been billed already, what is not used is lost at once.
+    If the last day of one has been billed already, what is not used is lost at once.
     """
     billed = await last_billed(db)
-    package = await db.get(Package, event.package_id, with_for_update=True, populate_existing=True)
-    if package is None:
-        raise Reject(f"package {event.package_id} was never sold here")
-    if not lots.opens(package, period_index=event.period_index, due_date=event.due_date):
-        return
-    if event.period_index > package.periods_opened + 1:
-        raise Later(f"period {package.periods_opened + 1} comes first")
-    package.apply(event)
-    lot = await open_lot(db, package, event.period_index, reason=f"period {event.period_index}")
-    await _make_firm(db, package, lots.window(package, event.period_index))
-    await _end_if_over(db, lot, billed)
+    theirs = select(Package).where(Package.package_id.in_({each.event.package_id for each in heard}))
+    locked = theirs.order_by(Package.package_id).with_for_update().execution_options(populate_existing=True)
+    packages = {package.package_id: package for package in await db.scalars(locked)}
+    opened: list[Lot] = []
+    entries: list[dict[str, object]] = []
+    for event, context in ((each.event, each.context) for each in heard):
+        package = packages.get(event.package_id)
+        if package is None:
+            raise Reject(f"package {event.package_id} was never sold here")
+        if not lots.opens(package, period_index=event.period_index, due_date=event.due_date):
+            continue
+        if event.period_index > package.periods_opened + 1:
+            raise Later(f"period {package.periods_opened + 1} comes first")
+        package.apply(event)
+        opened.append(lots.lot_of(package, event.period_index))
+        entries.append(_arrival(opened[-1], f"period {event.period_index}") | cause(context))
+    db.add_all(opened)
+    await post_all(db, entries)
+    await _make_firm(db, [(packages[lot.package_id], lot) for lot in opened])
+    for lot in opened:
+        await _end_if_over(db, lot, billed)
 
 
 async def open_first_lot(db: Db, package: Package) -> None:
     """The sessions of the sale arrive; if the sale is dated back so far that their period is over, it has ended."""
-    lot = await open_lot(db, package, 1, reason="sale")
+    lot = lots.lot_of(package, 1)
+    db.add(lot)
+    await post_all(db, [_arrival(lot, "sale")])
     if lot.valid_to is not None and lot.valid_to <= db.today:
         await _end_if_over(db, lot, await last_billed(db))
 
@@ -170,4 +186,4 @@ async def _end(db: Db, ending: Sequence[Any]) -> None:
         "periods": [period_index for _, period_index, _ in rows],
         "lost": [lost for _, _, lost in rows],
     }
-    await db.execute(END, columns | cause(db))
+    await db.execute(END, columns | cause(db.context))

@@ -58,15 +58,15 @@ def hold(package: Package, left: Left, ask: HoldRequested) -> SessionHeld:
 
 
 def choose(candidates: Sequence[Candidate], ask: HoldRequested, *, today: date) -> Candidate | None:
-    """Of those that have a session left for the date, the one that ends first gives it, then the oldest (R-12, PB-13).
+    """Of the client's packages with a session left for the date, the one that ends first gives it, then the oldest.
 
-    For staff, an expired one comes last.
+    For staff, an expired one comes last (R-12, PB-13).
     """
 
     def order(candidate: Candidate) -> tuple[bool, date, UUID]:
         package, left = candidate
         last = last_date(package, left) or date.max
-        return _expired(package, ask, today), last, package.package_id
+        return _expired(package, ask, today), last, package.package_id  # ids are in the order of their making
 
     return min((each for each in candidates if not each[1].is_short), key=order, default=None)
 

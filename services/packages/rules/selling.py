@@ -12,14 +12,20 @@ from shared.schedule import due_date, period_count
 
 
 def sold_terms(template: Template, *, price_minor: int | None, session_count: int | None) -> Terms:
-    """A package inherits its template's terms; price and count may be changed for this client (PB-05, PB-06)."""
+    """A package inherits its template's terms; price and count may be changed for this client (PB-05, PB-06).
+
+    No instalment is of nothing, as in a template.
+    """
     if not template.active:
         raise NotForSale("template_id: the template is no longer on sale.", field="template_id")
     changes = {"price_minor": price_minor, "session_count": session_count}
     for field, value in changes.items():
         if value is not None and template.terms.post_bill:
             raise NotForSale(f"{field}: a post-bill package has none before it is closed.", field=field)
-    return template.terms.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    terms = template.terms.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    if terms.price_minor is not None and terms.price_minor < (terms.instalment_count or 0):
+        raise NotForSale(f"price_minor: no part of {terms.instalment_count} may be of nothing.", field="price_minor")
+    return terms
 
 
 def dates(
