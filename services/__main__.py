@@ -32,7 +32,7 @@ from shared.bus.rabbit import RabbitBus
 from shared.http.problems import of_the_web
 from shared.provision import provision
 from shared.service import REQUESTS_SECONDS, Running
-from shared.settings import NotConfigured, Settings, load
+from shared.settings import NotConfigured, OperatorSettings, Settings, load
 
 SERVICES = {service.name: service for service in (catalog, packages, booking, billing, directdebit, notify)}
 SUBSCRIPTIONS = {service.name: service.subscriptions for service in SERVICES.values()}
@@ -81,10 +81,12 @@ def main(arguments: Sequence[str]) -> None:
     databases = verbs.add_parser("databases", help="create each service's login and database")
     databases.add_argument("admin_url", help="postgresql://… of a login that may create roles and databases, or @file")
     add_commands(verbs, SERVICES)
+    if unread := [word for word in arguments if word.startswith("@") and not Path(word[1:]).is_file()]:
+        parser.error(f"there is no file {unread[0][1:]} to read an argument from")
     asked = parser.parse_args(arguments)
 
     log.configure()
-    settings = load(asked.secrets)
+    settings = load(asked.secrets, Settings if asked.verb == "run" else OperatorSettings)
     if asked.verb == "databases":
         urls = {name: url.get_secret_value() for name, url in settings.database_url.items()}
         asyncio.run(provision(asked.admin_url, urls))

@@ -1,7 +1,7 @@
 """What an operator does besides running services: a function per command of `python -m services`.
 
 When to do what is told in `docs/runbooks/`. Each works on the databases alone, while services run or not, and may be
-repeated; only `dead drain` asks the broker.
+repeated; only `dead drain` asks the broker, and `restore adopt` the provider.
 """
 
 import argparse
@@ -14,7 +14,10 @@ from functools import partial
 from uuid import UUID
 
 import orjson
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
+from services import waiting
 from services.catalog.actions import tell_again
 from services.directdebit.actions import restoring
 from services.directdebit.actions.rotating import Rotated, rotate
@@ -29,7 +32,11 @@ from shared.outbox import replay
 from shared.service import Service
 from shared.settings import NotConfigured, Settings
 
-DEAD_LINE = "{:<12} {:<36} {:>7} {:>7}  {:<18} {:<18} {}\n"
+DEAD_LINE = "{:<12} {:<36} {:>7} {:>7}  {:<18} {:<18} {:<36} {}\n"
+WORK_LINE = "{:<12} {:<10} {:>7} {:>8}  {:<25} {:<36} {}\n"
+PERSON_LINE = "{:<12} {:<36} {:<10} {:<36} {:<10} {}\n"
+NO_INTERVAL = {"22007", "22008"}
+"""What PostgreSQL says of a text that is none."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +54,40 @@ class Site:
             opened = {}
             for name in names:
                 if name not in self.settings.database_url:
-                    raise NotConfigured(f"Set PUNCHCARD_DATABASE_URL__{name.upper()}.")
-                opened[name] = Database(self.settings.database_url[name].get_secret_value(), pool_size=1)
+                    raise NotConfigured(f"Set {_setting(name)}.")
+                opened[name] = Database(self.settings.database_url[name].get_secret_value(), pool_size=2)
                 stack.push_async_callback(opened[name].close)
+            if away := [line for name, database in opened.items() if (line := await _trouble(name, database))]:
+                raise SystemExit("\n".join(away))
             yield opened
+
+    def need(self, *names: str) -> None:
+        """Raises NotConfigured where a setting is missing that this command needs."""
+        if missing := [f"PUNCHCARD_{name.upper()}" for name in names if not getattr(self.settings, name)]:
+            raise NotConfigured(f"Set {', '.join(missing)}.")
+
+
+async def _trouble(name: str, database: Database) -> str | None:
+    """Why a database cannot be opened, asked before anything is done; the password is not in the answer."""
+    try:
+        async with database.engine.connect():
+            return None
+    except Exception as error:  # noqa: BLE001 — whatever it is, a person is to look at the setting
+        cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else None
+        url = make_url(database.url)
+        where = f"{url.host}:{url.port or 5432}"
+        return f"{name}: cannot reach {where} ({type(cause or error).__name__}); check {_setting(name)}"
+
+
+def _setting(name: str) -> str:
+    return f"PUNCHCARD_DATABASE_URL__{name.upper()}"
+
+
+def _day(word: str) -> date:
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is no day: write YYYY-MM-DD") from None
 
 
 Command = Callable[[argparse.Namespace, Site], Awaitable[None]]
@@ -62,6 +99,8 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", s
     again = _add(verbs, "replay", send_again, "send again what a service published lately; who knows a fact drops it")
     again.add_argument("service", choices=one_or_all)
     again.add_argument("--since", default="2 hours", help="an interval of PostgreSQL, such as '2 hours'")
+    waits = _add(verbs, "waiting", list_waiting, "work that is not done yet, and what only a person can settle")
+    waits.add_argument("service", nargs="?", default="all", choices=one_or_all)
     removal = _add(verbs, "purge", remove_old, "remove and forget now what is past its time")
     removal.add_argument("service", nargs="?", default="all", choices=one_or_all)
     copies = _add(verbs, "republish", tell_copies, "tell the whole of a service's book again, for copies in doubt")
@@ -73,7 +112,7 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", s
     restored = verbs.add_parser("restore", help="after directdebit was restored from a backup")
     steps = restored.add_subparsers(required=True)
     forgotten = _add(steps, "adopt", adopt_forgotten, "know again what the provider has, and the backup has not")
-    forgotten.add_argument("--since", type=date.fromisoformat, required=True, help="a day before the backup")
+    forgotten.add_argument("--since", type=_day, required=True, help="YYYY-MM-DD, a day before the backup")
     for step in (
         _add(steps, "hold", hold_sending, "send nothing to the provider"),
         forgotten,
@@ -113,7 +152,29 @@ def _named(asked: argparse.Namespace) -> tuple[str, ...]:
 async def send_again(asked: argparse.Namespace, site: Site) -> None:
     async with site.databases(*_named(asked)) as databases:
         for name, database in databases.items():
-            sys.stdout.write(f"{name}: {await replay(database, asked.since)} facts wait to be sent again\n")
+            try:
+                facts = await replay(database, asked.since)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in NO_INTERVAL:
+                    raise
+                raise SystemExit(f"{asked.since!r} is no interval: write '26 hours' or '3 days'") from None
+            sys.stdout.write(f"{name}: {facts} facts wait to be sent again\n")
+
+
+async def list_waiting(asked: argparse.Namespace, site: Site) -> None:
+    """Two lists, the second only where there is something in it."""
+    people = []
+    async with site.databases(*_named(asked)) as databases:
+        sys.stdout.write(WORK_LINE.format("service", "work", "pieces", "attempts", "due", "first_id", "error"))
+        for name, database in databases.items():
+            for row in await waiting.work(database):
+                line = (name, row.kind, row.pieces, row.attempts, str(row.due_at), str(row.first_id), row.error)
+                sys.stdout.write(WORK_LINE.format(*line))
+            people += [(name, *found) for found in await waiting.for_a_person(name, database)]
+    if people:
+        sys.stdout.write("\n" + PERSON_LINE.format("service", "business", "waits", "id", "since", "about"))
+    for name, business_id, row in people:
+        sys.stdout.write(PERSON_LINE.format(name, business_id, row.what, row.id, str(row.since_date), row.about))
 
 
 async def remove_old(asked: argparse.Namespace, site: Site) -> None:
@@ -135,6 +196,7 @@ async def tell_copies(asked: argparse.Namespace, site: Site) -> None:
 
 async def close_anew(_: argparse.Namespace, site: Site) -> None:
     """Raises SystemExit where something could not be opened."""
+    site.need("encryption_keys")
     rotated = Rotated()
     async with site.databases("directdebit") as databases:
         database = databases["directdebit"]
@@ -158,6 +220,7 @@ async def hold_sending(asked: argparse.Namespace, site: Site) -> None:
 
 async def adopt_forgotten(asked: argparse.Namespace, site: Site) -> None:
     """Raises SystemExit where a person has to decide."""
+    site.need("provider_url", "encryption_keys")
     adopted, left = 0, list[str]()
     async with site.databases("directdebit", "billing") as databases:
         for context in await _by(asked, databases["directdebit"]):
@@ -182,12 +245,14 @@ async def _by(asked: argparse.Namespace, database: Database) -> list[Context]:
 
 
 async def list_dead(_: argparse.Namespace, site: Site) -> None:
-    sys.stdout.write(DEAD_LINE.format("service", "type", "events", "parked", "oldest", "newest", "error"))
     async with site.databases() as databases:
+        sys.stdout.write(
+            DEAD_LINE.format("service", "type", "events", "parked", "oldest", "newest", "oldest_id", "error")
+        )
         for name, database in databases.items():
             for row in await dead_letters.groups(database):
-                line = (name, row.type, row.events, row.parked, str(row.oldest), str(row.newest), row.error)
-                sys.stdout.write(DEAD_LINE.format(*line))
+                ages = (str(row.oldest), str(row.newest), str(row.oldest_id or "-"))
+                sys.stdout.write(DEAD_LINE.format(name, row.type, row.events, row.parked, *ages, row.error))
 
 
 async def show_dead(asked: argparse.Namespace, site: Site) -> None:

@@ -27,7 +27,7 @@ LAST = text(
 )
 
 
-class ProviderSilent(Exception):
+class ProviderSilent(SystemExit):
     """The provider did not list its payments."""
 
 
@@ -63,7 +63,9 @@ async def _made(database: Database, settings: Settings, context: Context, since:
             return []
     made = await bank.made(since)
     if isinstance(made, Unknown):
-        raise ProviderSilent(made.why)
+        raise ProviderSilent(
+            f"The provider did not list its payments: {made.why}. What is known again stays; repeat it."
+        )
     return made
 
 

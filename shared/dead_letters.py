@@ -21,10 +21,11 @@ GROUPS = text(
     "select type, split_part(error, ':', 1) as error, count(*) as events,"
     "  count(*) filter (where next_attempt_at is null) as parked,"
     "  date_trunc('second', now() - min(first_failed_at)) as oldest,"
-    "  date_trunc('second', now() - max(first_failed_at)) as newest"
+    "  date_trunc('second', now() - max(first_failed_at)) as newest,"
+    "  (array_agg(event_id order by first_failed_at, event_id))[1] as oldest_id"
     " from inbox_failed group by 1, 2"
     " union all select type, 'not confirmed by the bus', count(*), 0,"
-    "  date_trunc('second', now() - min(created_at)), date_trunc('second', now() - max(created_at))"
+    "  date_trunc('second', now() - min(created_at)), date_trunc('second', now() - max(created_at)), null"
     " from outbox where attempts > 0 group by 1 order by 1, 2"
 )
 FOUND = text("select * from inbox_failed where event_id = :id")
@@ -63,7 +64,7 @@ class Chosen:
 
 
 async def groups(database: Database) -> Sequence[Row[Any]]:
-    """What waits, by type and error: how many, how many of them for a person, and since when."""
+    """What waits, by type and error: how many, how many of them for a person, since when, and the id of the oldest."""
     async with database.engine.connect() as connection:
         return (await connection.execute(GROUPS)).all()
 

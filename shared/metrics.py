@@ -14,6 +14,7 @@ OUTBOX_PENDING = Gauge("punchcard_outbox_pending", "Facts not yet confirmed by t
 OUTBOX_OLDEST = Gauge("punchcard_outbox_oldest_seconds", "Age of the oldest of them", ["service"])
 INBOX_RETRYING = Gauge("punchcard_inbox_retrying", "Events that will be tried again", ["service"])
 INBOX_PARKED = Gauge("punchcard_inbox_parked", "Events that wait for a person", ["service"])
+WORK_LATE = Gauge("punchcard_work_late", "Pieces of work that failed or that nobody took in time", ["service", "kind"])
 BUS_SESSIONS = Counter("punchcard_bus_sessions_total", "Sessions opened with the broker", ["service", "side"])
 CONSUMER_ATTACHED = Gauge("punchcard_consumer_attached", "1 while the service's queues are consumed", ["service"])
 

@@ -39,14 +39,16 @@ class Settings(BaseSettings):
     bus_url: SecretStr = Field(description="amqp://… or local: for the embedded bus")
     bus_prefix: str = Field("", description="goes before the names of exchanges and queues on a shared broker")
     jwks: str = Field(description="a file or an https address with the public keys of the token issuer")
-    token_issuer: str
+    token_issuer: str = Field(description="what tokens name as `iss`, such as https://issuer.example/")
     token_audience: str = "punchcard"  # noqa: S105
     provider_url: str | None = Field(None, description="the direct-debit provider's API")
-    encryption_keys: list[SecretStr] = Field([], description="32 random bytes in base64 each; the first one closes")
+    encryption_keys: list[SecretStr] = Field(
+        [], description='a JSON list, the first one closes: ["…", "…"], 32 random bytes in base64 each'
+    )
     smtp_url: str | None = Field(None, description="smtp://host:port, where notify hands over mail")
     mail_from: str = "no-reply@localhost"
     body_limit: int = Field(256 * 1024, description="bytes of an ordinary request body")
-    pool_size: int = 5
+    pool_size: int = 10
 
     @model_validator(mode="after")
     def _refuse_the_weak(self) -> Self:
@@ -92,16 +94,27 @@ class Settings(BaseSettings):
         return init_settings, env_settings, NestedSecretsSettingsSource(file_secret_settings)
 
 
-def load(secrets: Path | None = None) -> Settings:
+class OperatorSettings(Settings):
+    """What a command of an operator needs: mostly the databases alone."""
+
+    bus_url: SecretStr = SecretStr("local:")
+    jwks: str = ""
+    token_issuer: str = ""
+
+
+def load(secrets: Path | None = None, kind: type[Settings] = Settings) -> Settings:
     """Read the environment, and secrets from a folder of files (`punchcard_bus_url`, …) where one is given."""
     try:
-        return Settings(_secrets_dir=secrets)
+        return kind(_secrets_dir=secrets)
     except ValidationError as error:
-        lines = [
-            f"PUNCHCARD_{'__'.join(str(part) for part in e['loc']).upper()}: {e['msg']}" if e["loc"] else e["msg"]
-            for e in error.errors()
-        ]
-        raise NotConfigured("Punchcard cannot start.\n  " + "\n  ".join(lines)) from None
+        lines = [_told(e["msg"], *e["loc"]) if e["loc"] else e["msg"] for e in error.errors()]
     except SettingsError as error:
-        field = str(error).split('"')[1]
-        raise NotConfigured(f"Punchcard cannot start.\n  PUNCHCARD_{field.upper()}: not valid JSON") from None
+        lines = [_told("not valid JSON", str(error).split('"')[1])]
+    raise NotConfigured("Punchcard cannot start.\n  " + "\n  ".join(lines))
+
+
+def _told(message: str, field: int | str, *within: int | str) -> str:
+    """Which variable is wrong, how, and what it is to hold; never what it holds."""
+    name = "__".join(map(str, (field, *within))).upper()
+    meant = Settings.model_fields[str(field)].description
+    return f"PUNCHCARD_{name}: {message}" + (f" ({meant})" if meant else "")

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from shared.database import Database
-from shared.metrics import INBOX_PARKED, INBOX_RETRYING, OUTBOX_OLDEST, OUTBOX_PENDING
+from shared.metrics import INBOX_PARKED, INBOX_RETRYING, OUTBOX_OLDEST, OUTBOX_PENDING, WORK_LATE
 
 router = APIRouter(tags=["health"], include_in_schema=False)
 READY_SECONDS = 1
@@ -23,6 +23,11 @@ BACKLOG = text(
     " (select count(*) from inbox_failed where next_attempt_at is null) parked,"
     " (select count(*) from work) work"
 )
+LATE = text(
+    "select kind, count(*) filter (where error is not null or due_at < now() - interval '1 minute') as pieces"
+    " from work group by kind"
+)
+"""Work that has failed at least once, or that nobody took for a minute."""
 
 
 async def backlog(database: Database) -> dict[str, float]:
@@ -30,6 +35,12 @@ async def backlog(database: Database) -> dict[str, float]:
     async with asyncio.timeout(READY_SECONDS), database.engine.connect() as connection:
         row = (await connection.execute(BACKLOG)).one()
     return {name: float(value) for name, value in row._mapping.items()}
+
+
+async def late_work(database: Database) -> dict[str, int]:
+    """How much of each kind of work is late."""
+    async with asyncio.timeout(READY_SECONDS), database.engine.connect() as connection:
+        return {row.kind: row.pieces for row in await connection.execute(LATE)}
 
 
 @router.get("/health/live")
@@ -62,8 +73,12 @@ async def metrics(request: Request) -> Response:
     service = request.app.state.service
     try:
         waiting = await backlog(request.app.state.backstage)
+        late = await late_work(request.app.state.backstage)
     except Exception:  # noqa: BLE001 — whatever it is, the other numbers are there
-        waiting = {}
+        waiting, late = {}, {}
+    WORK_LATE.remove_by_labels({"service": service})  # a kind of which nothing waits any more has no line
+    for kind, pieces in late.items():
+        WORK_LATE.labels(service, kind).set(pieces)
     for gauge, name in (
         (OUTBOX_PENDING, "pending"),
         (OUTBOX_OLDEST, "oldest"),

@@ -160,7 +160,7 @@ async def test_the_account_is_not_changed_while_a_debit_is_under_way_there(desk:
         assert refused.json()["type"] == "urn:punchcard:problem:debits-under-way"
         rolled = await http.put("provider", json=other | {"same_account": True})
         assert rolled.status_code == 200
-        secrets_only = await http.put("provider", json=other | {"callback_secrets": [SECRET, OLD_SECRET]})
+        secrets_only = await http.put("provider", json=other | {"callback_secrets": [OLD_SECRET, SECRET]})
         assert secrets_only.status_code == 200
 
 

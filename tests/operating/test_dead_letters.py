@@ -50,13 +50,16 @@ async def desk(databases: Databases, issuer: Issuer) -> AsyncIterator[Desk]:
 
 async def test_what_failed_is_listed_by_type_and_error(desk: Desk) -> None:
     troubles = ["fail", "fail", "reject"]
-    await desk.listener.consumer.process([rang(BELL, n, trouble) for n, trouble in enumerate(troubles)])
+    facts = [rang(BELL, n, trouble) for n, trouble in enumerate(troubles)]
+    for fact in facts:
+        await desk.listener.consumer.process([fact])
     head, *lines = [line.split() for line in (await desk.do("dead", "list")).splitlines()]
-    assert head == ["service", "type", "events", "parked", "oldest", "newest", "error"]
+    assert head == ["service", "type", "events", "parked", "oldest", "newest", "oldest_id", "error"]
     assert [[*line[:4], *line[6:]] for line in lines] == [
-        ["inbox", BellRang.type, "1", "1", "Reject"],
-        ["inbox", BellRang.type, "2", "0", "ValueError"],
+        ["inbox", BellRang.type, "1", "1", str(facts[2].id), "Reject"],
+        ["inbox", BellRang.type, "2", "0", str(facts[0].id), "ValueError"],
     ]
+    assert await desk.do("dead", "show", lines[1][6]), "and what is listed can be shown"
 
 
 async def test_one_is_shown_with_its_envelope_and_what_people_did_to_it(desk: Desk) -> None:

@@ -27,23 +27,23 @@ DAYS = st.integers(1, 7)
 CLIENT = st.sampled_from(CLIENTS)
 LOST = st.booleans()
 """Whether the answer is lost, so that it is asked again under the same key."""
-DEATH = st.sampled_from(
+DEATHS = st.sampled_from(
     (
-        None,
+        "submit.answered",
+        "submit.written",
         "relay.published",
         "relay.deleted",
         "consumer.deduplicated",
         "consumer.before_commit",
         "consumer.after_commit",
-        "submit.written",
-        "submit.answered",
         "run.committed",
         "day.committed",
         "send.handed_over",
         UNDONE,
     )
 )
-"""Where death waits for whoever comes by next, if it does."""
+"""Where death waits for whoever comes by next."""
+DEATH = st.none() | DEATHS
 FORM = st.sampled_from(tuple(FORMS))
 BEHAVIOUR = st.sampled_from(
     (
@@ -95,20 +95,21 @@ class Simulation(RuleBasedStateMachine):
         self.world.unfinished = False
 
     @initialize(
-        sales=st.lists(st.tuples(FORM, CLIENT, CLIENT), min_size=1, max_size=3),
+        sales=st.lists(st.tuples(FORM, CLIENT, CLIENT), min_size=2, max_size=3),
         behaviours=st.fixed_dictionaries(dict.fromkeys(CLIENTS, BEHAVIOUR)),
-        days=DAYS,
-        death=DEATH,
+        days=st.integers(4, 10),
+        death=DEATHS,
+        called=st.booleans(),
     )
     def begin(
-        self, sales: list[tuple[str, str, str]], behaviours: dict[str, str], days: int, death: str | None
+        self, sales: list[tuple[str, str, str]], behaviours: dict[str, str], days: int, death: str, called: bool
     ) -> None:
         """A life begins with what was sold and is debited; all comes to rest, but for one death."""
         for client, behaviour in behaviours.items():
             self.world.bank.behave(self.shop.mandates[client], behaviour)
         for form, client, payer in sales:
             self.happens(self.shop.sell(form, client, payer=payer, auto_pay=True, lost=False))
-        self.days_of_rest(days, death)
+        self.days_of_rest(days, death, called)
 
     # People
 
@@ -169,12 +170,12 @@ class Simulation(RuleBasedStateMachine):
     def next_day(self, days: int, lost: bool) -> None:
         self.happens(self.shop.next_day(days, lost=lost))
 
-    @rule(days=DAYS, death=DEATH)
-    def days_of_rest(self, days: int, death: str | None) -> None:
+    @rule(days=DAYS, death=DEATH, called=st.booleans())
+    def days_of_rest(self, days: int, death: str | None, called: bool) -> None:
         """Days that come to rest, with one death at most: so what comes later in life is reached too."""
         self.happens(self.shop.next_day(days, lost=False))
         self.world.failpoints.lurk(death)
-        self.happens(self.world.rest())
+        self.happens(self.world.rest(called=called))
         self.world.failpoints.lurk(None)
 
     # The bank

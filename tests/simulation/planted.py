@@ -1,14 +1,21 @@
 """Faults that a service could have, for the simulation to find: each takes away one thing that keeps a promise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import pytest
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.directdebit import workers
+from services.directdebit.actions.sending import Sending
+from services.directdebit.bank import Accepted, Bank, Refused, Unknown
 from shared import failpoints
 from shared.database import Db
+from shared.events import Envelope
 from shared.http.calls import Call
+from shared.ids import new_id
+from shared.inbox import Consumer
 from shared.outbox import MOVE, READ, Publisher, batches
 from tests.simulation import world
 
@@ -38,8 +45,35 @@ def a_key_that_is_not_remembered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Call, "_claim", claim)
 
 
+def a_debit_that_is_sent_under_another_key(patch: pytest.MonkeyPatch) -> None:
+    """Who does not know whether a debit was sent sends it as if it were a new one."""
+
+    async def send(bank: Bank, due: Sending) -> Accepted | Refused | Unknown:
+        return await bank.submit(new_id(), due.body)
+
+    patch.setattr(workers, "_send", send)
+
+
+AGAIN = text(
+    "insert into inbox (event_id) select its_id from unnest(cast(:ids as uuid[])) its_id"
+    " where not exists (select from inbox_failed where event_id = its_id)"
+    " on conflict (event_id) do update set handled_at = now() returning event_id"
+)
+
+
+def an_inbox_that_handles_again(patch: pytest.MonkeyPatch) -> None:
+    """What the bus brings twice is handled twice."""
+    once = Consumer._together
+
+    async def again(self: Consumer, envelopes: Sequence[Envelope], remember: TextClause = AGAIN) -> None:
+        await once(self, envelopes, remember)
+
+    patch.setattr(Consumer, "_together", again)
+
+
 PLANTED = (
     (a_key_that_is_not_remembered, "asked twice"),
+    (a_debit_that_is_sent_under_another_key, "debited twice"),
     pytest.param(a_relay_that_notes_first, "not heard", marks=pytest.mark.at_length),
 )
 """And what is said when it is found."""

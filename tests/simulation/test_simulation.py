@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.simulation.machine import NotRight, Simulation
-from tests.simulation.planted import PLANTED, Planted
+from tests.simulation.planted import PLANTED, Planted, an_inbox_that_handles_again
 
 LIVES = 15
 """In CI always the same ones."""
@@ -60,3 +60,11 @@ def test_a_fault_is_found(
     plant(monkeypatch)
     with pytest.raises(NotRight, match=what):
         live(simulation, lives(FOUND_WITHIN, shrink=False))
+
+
+def test_what_is_handled_twice_has_one_effect(
+    simulation: Callable[[], Simulation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the inbox stands a second lock: a key of the business, a sequence, a state (docs/decisions/0001)."""
+    an_inbox_that_handles_again(monkeypatch)
+    live(simulation, lives(LIVES))

@@ -195,17 +195,20 @@ class World:
             running.backstage.published.set()
         return ended
 
-    async def rest(self) -> None:
-        """Let everything come to an end, as it does when nothing fails any more; a death in between ends one step."""
+    async def rest(self, *, called: bool = True) -> None:
+        """Let everything come to an end, as it does when nothing fails any more; a death in between ends one step.
+
+        A bank that does not call meanwhile leaves it to the services to find out what it did.
+        """
         for _ in range(ROUNDS):
             moved = 0
-            while self.relays or self.listeners or self.workers or self.bank.untold:
-                moved += await self._round()
+            while self.relays or self.listeners or self.workers or (called and self.bank.untold):
+                moved += await self._round(called=called)
             if not await self.time_passes() and not moved:
                 return
         raise NoRest(f"time passed {ROUNDS} times")
 
-    async def _round(self) -> int:
+    async def _round(self, *, called: bool) -> int:
         """Everybody does what there is to do; how much that was."""
         moved = 0
         for service in SERVICES:
@@ -218,9 +221,10 @@ class World:
                 moved += 1
             while service in self.workers:
                 moved += await self.work(service)
-        if untold := self.bank.untold:
-            await self.call_back(range(len(untold)))
-        return moved + len(untold)
+        untold = len(self.bank.untold) if called else 0
+        if untold:
+            await self.call_back(range(untold))
+        return moved + untold
 
     # Between two lives of the world
 

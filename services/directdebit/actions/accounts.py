@@ -8,11 +8,11 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.directdebit.bank import Account
-from services.directdebit.rules.errors import DebitsUnderWay, NoProvider
+from services.directdebit.rules.errors import DebitsUnderWay, NewSecretFirst, NoProvider
 from services.directdebit.tables.debits import Debit
 from services.directdebit.tables.mandates import Mandate, ProcessBilling, ProviderAccount
 from shared.database import Db
-from shared.sealed import Seal
+from shared.sealed import CannotOpen, Seal
 
 UNDER_WAY = ("created", "submitting", "unknown", "submitted")
 
@@ -26,12 +26,16 @@ def about_secrets(business_id: UUID) -> str:
 
 
 async def keep(db: Db, seal: Seal, account: Account, *, same_account: bool) -> None:
-    """Store a business's account, in place of the one before. Raises DebitsUnderWay.
+    """Store a business's account, in place of the one before. Raises DebitsUnderWay or NewSecretFirst.
 
     A debit in doubt is looked up and repeated only where it was first sent: another account would know nothing of it.
     """
     business_id = db.context.business_id
     before = await db.get(ProviderAccount, business_id, with_for_update=True)
+    known = await _known_secrets(db, seal) if before else ()
+    first, *second = account.secrets
+    if first in known and not {*second} <= {*known}:
+        raise NewSecretFirst(field="callback_secrets")
     if before and not same_account and (await find(db, seal)).token != account.token:
         under_way = select(or_(exists().where(Debit.state.in_(UNDER_WAY)), exists().where(Mandate.state == "pending")))
         if await db.scalar(under_way):
@@ -54,6 +58,14 @@ async def find(db: Db, seal: Seal) -> Account:
         seal.open(row.access_token, about=about_token(business_id)),
         tuple(orjson.loads(seal.open(row.callback_secrets, about=about_secrets(business_id)))),
     )
+
+
+async def _known_secrets(db: Db, seal: Seal) -> tuple[str, ...]:
+    """The callback secrets in use; none where their key is gone, and all is given anew."""
+    try:
+        return (await find(db, seal)).secrets
+    except CannotOpen:
+        return ()
 
 
 async def process_billing(db: Db, how: ProcessBilling) -> None:

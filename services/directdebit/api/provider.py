@@ -42,7 +42,7 @@ class NewAccount(Body):
         list[Annotated[SecretStr, Field(min_length=16, max_length=500), AfterValidator(_writable)]],
         Field(min_length=1, max_length=2),
     ]
-    """Two while one is being rolled."""
+    """Two while one is being rolled: the new one first, so that the metric of callbacks tells the old one as 2."""
     same_account: StrictBool = False
     """The token is a new one of the account that is connected already; else no debit may be under way there."""
 

@@ -21,6 +21,10 @@ class MandateInUse(Invalid):
     """This mandate of the provider belongs to another payer."""
 
 
+class NewSecretFirst(Invalid):
+    """A new callback secret goes first, the one in use second: else nobody can tell when the old one is out of use."""
+
+
 class NothingDue(Conflict):
     """Nothing is due that could be debited."""
 
