@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from deploy.audit.auditing import AGAIN_AFTER_SECONDS, BankLog, audit_all
+from deploy.audit.auditing import AGAIN_AFTER_SECONDS, audit_all
+from deploy.audit.books import BankLog
 from deploy.audit.reading import SERVICES
 from shared.housekeeping import LOG_DAYS
 

@@ -1,14 +1,12 @@
 """The audit: of one business every fold and every law; of a system, each of its businesses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from deploy.audit.books import Books
+from deploy.audit.books import BankLog, Books
 from deploy.audit.findings import Finding
 from deploy.audit.folding.bills import bills
 from deploy.audit.folding.bookings import bookings
@@ -61,14 +59,6 @@ def _all_of(check: Callable[[Books], Iterator[Finding]], books: Books) -> Iterat
         yield Finding("altered", check.__name__, "", "unknown", "unknown", "all of it", "sensible", repr(error)[:200])
 
 
-@dataclass(frozen=True)
-class BankLog:
-    """The bank's own log of a business, and the callbacks that it keeps back."""
-
-    payments: Sequence[Mapping[str, Any]]
-    held: frozenset[str] = frozenset()
-
-
 AskBank = Callable[[UUID], Awaitable[BankLog | None]]
 """The bank's log of a business; None where it is not to be had."""
 
@@ -84,7 +74,7 @@ async def audit_all(
 ) -> int:
     """Audit every business in the databases at these addresses, or one; say what is wrong. 0 if nothing is, else 1."""
     async with AsyncExitStack() as stack:
-        databases = {name: Database(url, pool_size=1) for name, url in urls.items()}
+        databases = {name: Database(url, pool_size=2) for name, url in urls.items()}
         for database in databases.values():
             stack.push_async_callback(database.close)
         report = await _report(databases, ask_bank, log_days, grace, again_after, only)
@@ -109,8 +99,7 @@ async def _report(
 
     async def look(business_id: UUID) -> tuple[Books, list[Finding]]:
         books = await read_books(databases, business_id, log_days=log_days, grace=grace)
-        if log := await ask_bank(business_id):
-            books = replace(books, payments=log.payments, held=log.held)
+        books.bank_log = await ask_bank(business_id)
         return books, audit(books)
 
     for business_id in [only] if only else await businesses(databases):

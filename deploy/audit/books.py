@@ -107,6 +107,14 @@ class Shelf:
         return next(iter(self.rows(table, **values)), None)
 
 
+@dataclass(frozen=True)
+class BankLog:
+    """The bank's own log of a business, and the callbacks that it keeps back."""
+
+    payments: Sequence[Mapping[str, Any]]
+    held: frozenset[str] = frozenset()
+
+
 @dataclass
 class Books:
     """The books of one business."""
@@ -119,10 +127,8 @@ class Books:
     """Facts told before may have been removed from the logs; nothing is concluded from their absence."""
     heard_until: datetime = NEVER
     """Facts published later may still be on their way."""
-    payments: Sequence[Mapping[str, Any]] | None = None
-    """The bank's own log; None where it was not given."""
-    held: frozenset[str] = frozenset()
-    """The callbacks that the bank keeps back."""
+    bank_log: BankLog | None = None
+    """None where it was not given."""
     _made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False)
 
     def told(self, *types: str) -> Iterator[Told]:
@@ -163,7 +169,7 @@ class Books:
                 for told in shelf.log
             ),
             "rows": sum(len(rows) for shelf in shelves for rows in shelf.tables.values()),
-            "payments": len(self.payments or ()),
+            "payments": len(self.bank_log.payments) if self.bank_log else 0,
         }
 
 

@@ -1,6 +1,6 @@
 """`docker compose run --rm dev …`: the commands of `./dev` that need a running system, for that of docker-compose.yml.
 
-`demo` plays the books through the gateway, as somebody outside would; `token`, `clock` and `bank` are as they are.
+`demo` plays the script through the gateway, as somebody outside would; `token`, `clock` and `bank` are as they are.
 """
 
 import asyncio
@@ -11,20 +11,13 @@ import httpx
 from rich.console import Console
 
 from deploy.local import cli
-from deploy.local.demo import BOOKS, PLAIN_WIDTH
-from deploy.local.demo.books import read_books
-from deploy.local.demo.doors import Doors
-from deploy.local.demo.life import Life
-from deploy.local.demo.outcome import Seen, look
-from deploy.local.demo.progress import Diary
-from deploy.local.demo.shapes import Books
+from deploy.local.demo import PLAIN_WIDTH, SCRIPT, live
+from deploy.local.demo.script import read_script
 from deploy.local.demo.summary import conclude
 from deploy.local.issuer import Issuer
 from deploy.local.mail import MailSink, Message
-from deploy.local.observer import Observer
-from deploy.local.state import Addresses, current_business, noted
+from deploy.local.state import Addresses, noted
 from deploy.local.system import SERVICES, System
-from shared.ids import new_id
 from shared.settings import load
 
 STATE = Path("/state")
@@ -51,26 +44,11 @@ def around() -> System:
     return System(urls, databases, Issuer(STATE / "issuer"), BANK, FarSink(), STATE / "logs", environment={})
 
 
-async def live(books: Books, system: System, console: Console) -> Seen:
-    """A new business lives through the books; what they came to."""
-    business_id = new_id()
-    current_business(STATE, becomes=business_id)
-    observer = Observer(system)
-    try:
-        async with Doors(system, business_id) as doors:
-            with Diary(console, books.days) as diary:
-                life = Life(books, doors, observer, diary.tell)
-                await life.live()
-            return await look(life)
-    finally:
-        await observer.close()
-
-
 def demo(system: System) -> int:
     """Play the demo, and print what it came to; 1 where anything is wrong."""
     console = Console(width=PLAIN_WIDTH, no_color=not sys.stdout.isatty())
-    books = read_books(BOOKS)
-    wrong = conclude(console, books, asyncio.run(live(books, system, console)))
+    script = read_script(SCRIPT)
+    wrong = conclude(console, script, asyncio.run(live(console, script, system, STATE)))
     verdict = ["This must not be:", *wrong] if wrong else ["Every session and every cent is accounted for."]
     console.print("", *verdict, sep="\n", highlight=False, markup=False)
     return int(bool(wrong))

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import typer
 
-from deploy.audit.auditing import BankLog, audit_all
+from deploy.audit.auditing import audit_all
 from deploy.local.observer import Observer
 from deploy.local.postgres import postgres
 from deploy.local.state import STATE, Addresses, State, from_caller, read_addresses
 from deploy.local.system import SERVICES
-from deploy.practice_bank import running as running_bank
+from deploy.practice_bank import running_bank
 from shared.housekeeping import LOG_DAYS
 
 
@@ -32,14 +32,9 @@ def audit(
 
 async def _audited(addresses: Addresses, only: UUID | None, log_days: int, again_after: float) -> int:
     observer = Observer(addresses)
-
-    async def ask_bank(business_id: UUID) -> BankLog:
-        payments, held = await observer.bank_log(business_id), await observer.held(business_id)
-        return BankLog(payments, frozenset(held))
-
     try:
         urls = addresses.database_urls
-        return await audit_all(urls, ask_bank, log_days=log_days, again_after=again_after, only=only)
+        return await audit_all(urls, observer.bank_log, log_days=log_days, again_after=again_after, only=only)
     finally:
         await observer.close()
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -20,7 +21,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deploy.local.issuer import Issuer
 from deploy.local.observer import NotQuiet, Observer
 from deploy.local.state import STATE, Addresses, State, current_business, from_caller, read_addresses
-from deploy.local.system import move_bank
 from shared.clock import BusinessClock
 
 DAY_SECONDS = 60.0
@@ -29,7 +29,7 @@ LAST_DAY = date(2099, 12, 30)
 
 Put = Callable[[datetime], Awaitable[object]]
 """Sets the test clock to an instant."""
-Told = Callable[[date], None]
+DayOver = Callable[[date], None]
 """Hears of each day that is over."""
 Business = Annotated[UUID | None, typer.Option(help="Which business; else the newest demo's.")]
 Seconds = Annotated[float, typer.Option(min=0.1, help="How long a day may take until all is quiet.")]
@@ -56,26 +56,49 @@ async def advance(
     *,
     since: datetime,
     until: date,
-    told: Told = lambda day: None,
+    told: DayOver = lambda day: None,
     jump: bool = False,
     seconds: float = DAY_SECONDS,
 ) -> None:
     """Live on to a date, at the same time of day: a day at a time, each when the one before is quiet, or in one step.
 
-    A day comes at the bank first, and at the business when all that the bank tells is taken in. `since`
-    is where the clock stands, in the zone of the business. Raises Stuck, and leaves the clock where it is then.
+    `since` is where the clock stands, in the zone of the business. Raises Stuck, and leaves the clock where it is then.
     """
     today = since.date()
     await _come_to_rest(observer, business_id, today, seconds)
     steps = [until] if jump else [today + timedelta(days=count) for count in range(1, (until - today).days + 1)]
     for day in steps:
         now = datetime.combine(day, since.time().replace(fold=0), since.tzinfo)
-        if await move_bank(observer.bank, business_id, now):
-            await _come_to_rest(observer, business_id, today, seconds)
-        await put(now)
+        await move(observer, business_id, now, put, partial(_come_to_rest, observer, business_id, today, seconds))
         today = day
         await _come_to_rest(observer, business_id, today, seconds)
         told(day)
+
+
+async def move(
+    observer: Observer, business_id: UUID, now: datetime, put: Put, rest: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """It becomes so late at the bank first, and at the business when all that the bank tells is taken in.
+
+    Without `rest`, which waits for that, it becomes so late at the business at once.
+    """
+    if await _move_bank(observer.bank, business_id, now) and rest:
+        await rest()
+    await put(now)
+
+
+async def _move_bank(http: httpx.AsyncClient, business_id: UUID, now: datetime) -> bool:
+    """Let the days pass at the practice bank for a business, up to this instant; whether it then has things to tell.
+
+    Where the bank does not know the business, has it in real time, or is there already, nothing happens.
+    """
+    eventful = 0
+    found = await http.get("/practice/creditors", params={"reference": str(business_id)})
+    for creditor in found.raise_for_status().json()["creditors"]:
+        if creditor["now"] and datetime.fromisoformat(creditor["now"]) < now:
+            moved = await http.put(f"/practice/creditors/{creditor['id']}/clock", json={"now": now.isoformat()})
+            eventful += moved.raise_for_status().json()["meta"]["eventful_days"]
+    return eventful > 0
 
 
 async def _come_to_rest(observer: Observer, business_id: UUID, day: date, seconds: float) -> None:
@@ -198,7 +221,7 @@ def in_words(day: date) -> str:
 
 
 @contextmanager
-def _shown(steps: int) -> Iterator[Told]:
+def _shown(steps: int) -> Iterator[DayOver]:
     """Shows the days that are over: a bar on a terminal, else a line for each."""
     console = Console(no_color=not sys.stdout.isatty())
     columns = (TextColumn("{task.description:<28}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())

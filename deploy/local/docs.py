@@ -91,8 +91,8 @@ def rules_page() -> str:
         MADE,
         "# The rules",
         "",
-        "Every decision of every service: pure functions, in `rules.py` or a folder `rules/`; and, at the end, what all",
-        "share: how dates are reckoned, and when a fact that failed is tried again. To find one, search here.",
+        "Every decision of every service: pure functions, in `rules.py` or a folder `rules/`; and, at the end, what",
+        "all share: how dates are reckoned, and when a fact that failed is tried again. To find one, search here.",
         "What an id such as R-18 or PB-15 stands for is in [sources.md](sources.md).",
     ]
     for name in SERVICES:

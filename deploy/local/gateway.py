@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from deploy.gateway.find import ROUTES, tell
-from deploy.local.kept import Process, running
+from deploy.local.kept import Process, running_process
 from deploy.local.servers import CACHE, ROOT, NoServer, free_ports, note, wait_for
 
 LOCKED = ROOT / "deploy" / "local" / "traefik.txt"
@@ -55,7 +55,7 @@ class Gateway:
 
     def _start(self) -> Process:
         env = dict(os.environ)
-        started = running(
+        started = running_process(
             self._command, self._folder, name="gateway", env=env, stop_signal=signal.SIGTERM, fresh_log=False
         )
         process = self._running.enter_context(started)

@@ -48,7 +48,7 @@ class Process:
 
 
 @contextmanager
-def running(
+def running_process(
     command: Sequence[str | Path],
     folder: Path,
     *,

@@ -11,7 +11,7 @@ import httpx
 from sqlalchemy import text
 
 from deploy.audit.auditing import audit
-from deploy.audit.books import Books
+from deploy.audit.books import BankLog, Books
 from deploy.audit.reading import SUBSCRIPTIONS, read_books
 from deploy.local.system import BANK_SECONDS, SERVICES
 from shared.database import Context, Database
@@ -81,7 +81,7 @@ class Observer:
 
     def __init__(self, system: Parts) -> None:
         self.system = system
-        self.databases = {name: Database(url, pool_size=2) for name, url in system.database_urls.items()}
+        self.databases = {name: Database(url, pool_size=4) for name, url in system.database_urls.items()}
         self._heard: defaultdict[UUID, Heard] = defaultdict(Heard)
         self.bank = httpx.AsyncClient(base_url=system.bank_url, timeout=BANK_SECONDS)
 
@@ -90,7 +90,7 @@ class Observer:
         for database in self.databases.values():
             await database.close()
 
-    async def _rows(self, service: str, sql: str, business_id: UUID, **values: Any) -> list[Any]:
+    async def rows(self, service: str, sql: str, business_id: UUID, **values: Any) -> list[Any]:
         """Rows as the service itself sees them inside a business."""
         async with self.databases[service].transaction() as db:
             await db.enter(Context(business_id, "service:observer"))
@@ -168,7 +168,7 @@ class Observer:
         """When something is to be debited next, of each payer: by the books of billing and of directdebit."""
         found: dict[str, date] = {}
         for service, sql in NEXT_DEBITS.items():
-            for row in await self._rows(service, sql, business_id):
+            for row in await self.rows(service, sql, business_id):
                 payer = str(row.payer_id)
                 found[payer] = min(found.get(payer, row.due_date), row.due_date)
         return found
@@ -184,21 +184,19 @@ class Observer:
     async def books(self, business_id: UUID) -> Books:
         """All that the audit compares, the bank's own log included."""
         books = await read_books(self.databases, business_id)
-        books.payments = await self.bank_log(business_id)
-        books.held = frozenset(await self.held(business_id))
+        books.bank_log = await self.bank_log(business_id)
         return books
 
-    async def bank_log(self, business_id: UUID) -> list[dict[str, Any]]:
-        """Every payment that the bank was ever asked for by a business, with its history."""
-        found = await self.bank.get("/practice/creditors", params={"reference": str(business_id)})
+    async def bank_log(self, business_id: UUID) -> BankLog:
+        """Every payment that the bank was ever asked for by a business, and the callbacks that it will make later."""
+        of_business = {"reference": str(business_id)}
+        found = await self.bank.get("/practice/creditors", params=of_business)
         logs = [
             await self.bank.get("/practice/log", params={"creditor": creditor["id"]})
             for creditor in found.raise_for_status().json()["creditors"]
         ]
-        return [payment for log in logs for payment in log.raise_for_status().json()["payments"]]
-
-    async def held(self, business_id: UUID) -> set[str]:
-        """The callbacks that the bank keeps back, to make them later."""
-        of_business = {"state": "held", "reference": str(business_id)}
-        answer = (await self.bank.get("/practice/callbacks", params=of_business)).raise_for_status()
-        return {callback["id"] for callback in answer.json()["callbacks"]}
+        held = await self.bank.get("/practice/callbacks", params=of_business | {"state": "held"})
+        return BankLog(
+            [payment for log in logs for payment in log.raise_for_status().json()["payments"]],
+            frozenset(callback["id"] for callback in held.raise_for_status().json()["callbacks"]),
+        )

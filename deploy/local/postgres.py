@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from deploy.local.containers import container
-from deploy.local.kept import running, stop_left_over, used_once
+from deploy.local.kept import running_process, stop_left_over, used_once
 from deploy.local.servers import NoServer, Server, ServerFailed, first_that_works, free_ports, wait_for
 from deploy.local.unprivileged import Identity, identity
 
@@ -56,7 +56,7 @@ def _private(data: Path | None, durable: bool) -> Iterator[Server]:
         stop_left_over(cluster / "postmaster.pid", cluster, signal.SIGINT)
         (port,) = free_ports(1)
         options = f"-h 127.0.0.1 -p {port} {FOR_ALL} {'' if durable else FOR_THROW_AWAY}"
-        with running(
+        with running_process(
             [*who.prefix, program, "-D", cluster, "-k", "", *options.split()],
             folder,
             name="postgres",

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from deploy.local.containers import container
 from deploy.local.debian import unpacked_rabbitmq
-from deploy.local.kept import running, stop_left_over, used_once
+from deploy.local.kept import running_process, stop_left_over, used_once
 from deploy.local.servers import NoServer, Server, first_that_works, free_ports, wait_for
 
 IMAGE = "rabbitmq:4-management"
@@ -124,7 +124,7 @@ def _node(program: Path, erl: Path, data: Path | None, env: dict[str, str]) -> I
         epmd = next(erl.resolve().parent.parent.glob("erts-*/bin/epmd"), None)
         if epmd is None:
             raise NoServer(f"no epmd beside {erl}")
-        start = partial(running, folder=folder, env=settings, stop_signal=signal.SIGTERM)
+        start = partial(running_process, folder=folder, env=settings, stop_signal=signal.SIGTERM)
         with (
             start([epmd, "-address", "127.0.0.1", "-port", str(names)], name="epmd"),
             start([program], name="rabbitmq", throw_away=data is None) as node,

@@ -20,10 +20,10 @@ from uuid import UUID
 import httpx
 
 from deploy.local.issuer import Issuer
-from deploy.local.kept import Process, running
+from deploy.local.kept import Process, running_process
 from deploy.local.mail import MailSink
 from deploy.local.servers import ROOT, ServerFailed, free_ports, wait_for
-from deploy.practice_bank import running as running_bank
+from deploy.practice_bank import running_bank
 from shared.service import LEAVING_SECONDS
 from shared.settings import DEVELOPMENT_ISSUER
 
@@ -105,7 +105,7 @@ def served(
     command = [sys.executable, "-m", made.program, "run", *names, "--port", str(urlsplit(url).port)]
     environment = made.environment | ({"PUNCHCARD_FAILPOINT": failpoint} if failpoint else {})
     label = label or (names[0] if len(names) == 1 else "services")
-    with running(
+    with running_process(
         command,
         made.logs,
         name=label,
@@ -157,21 +157,6 @@ async def bank_account(made: System, business_id: UUID, name: str, now: datetime
     async with httpx.AsyncClient() as http:
         answer = (await http.post(f"{made.bank_url}/practice/creditors", json=account)).raise_for_status()
     return {"access_token": answer.json()["creditors"]["access_token"], "callback_secrets": [secret]}
-
-
-async def move_bank(http: httpx.AsyncClient, business_id: UUID, now: datetime) -> bool:
-    """Let the days pass at the practice bank for a business, up to this instant; whether it then has things to tell.
-
-    `http` is a client of the bank. Where the bank does not know the business, has it in real time, or is there
-    already, nothing happens.
-    """
-    eventful = 0
-    found = await http.get("/practice/creditors", params={"reference": str(business_id)})
-    for creditor in found.raise_for_status().json()["creditors"]:
-        if creditor["now"] and datetime.fromisoformat(creditor["now"]) < now:
-            moved = await http.put(f"/practice/creditors/{creditor['id']}/clock", json={"now": now.isoformat()})
-            eventful += moved.raise_for_status().json()["meta"]["eventful_days"]
-    return eventful > 0
 
 
 def _encryption_key(state: Path) -> str:

@@ -69,7 +69,7 @@ def up(embedded: Embedded = False, services: Services = False, scale: Scale = No
     if embedded and replicas is not None:
         raise typer.BadParameter("the embedded bus is within one process", param_hint="--embedded")
     try:
-        with running(from_caller(state), say, embedded=embedded, scale=replicas) as made:
+        with running_system(from_caller(state), say, embedded=embedded, scale=replicas) as made:
             print("\n" + "\n".join(f"  {what:<14}{where}" for what, where in addresses(made)))
             print("\nCtrl-C stops it.", flush=True)
             made.watch()
@@ -108,7 +108,7 @@ def addresses(made: Up) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def running(
+def running_system(
     state: Path,
     say: Say,
     *,

@@ -12,6 +12,6 @@ It imports nothing of the product. Its log only grows, and survives `kill -9` of
 """
 
 from deploy.practice_bank.app import create_app
-from deploy.practice_bank.serving import running
+from deploy.practice_bank.serving import running_bank
 
-__all__ = ["create_app", "running"]
+__all__ = ["create_app", "running_bank"]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from deploy.practice_bank.ledger import Ledger
-from deploy.practice_bank.ledger.books import written
+from deploy.practice_bank.ledger.file import written
 from deploy.practice_bank.rows import Answer, Callback
 from deploy.practice_bank.rules import pause_before_repeat
 

@@ -38,7 +38,7 @@ def serve(state_dir: Path, *, host: str, port: int) -> None:
 
 
 @contextmanager
-def running(state_dir: Path, *, first_pause: timedelta = FIRST_PAUSE) -> Iterator[str]:
+def running_bank(state_dir: Path, *, first_pause: timedelta = FIRST_PAUSE) -> Iterator[str]:
     """The bank on a free loopback port, in this process; yields its address."""
     listening, url = _listen("127.0.0.1", 0)
     server = _server(state_dir, first_pause)

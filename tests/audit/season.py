@@ -1,4 +1,4 @@
-"""A studio's season, drawn from a seed: books for the demo to live through, and what people do beside them."""
+"""A studio's season, drawn from a seed: a script for the demo to live through, and what people do beside them."""
 
 import json
 import random
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from deploy.local.demo.books import read_books
 from deploy.local.demo.doors import Doors, Refused
 from deploy.local.demo.life import Life
+from deploy.local.demo.script import read_script
 from deploy.local.observer import Observer
 from deploy.local.system import System
 from shared.ids import new_id
@@ -53,7 +53,7 @@ SALES = (
 
 
 def written(folder: Path, seed: int, weeks: int) -> Path:
-    """The books of so many weeks."""
+    """The script of so many weeks."""
     rng = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     usual = {"billing_mode": "pre_bill", "services": ["Training"]}
@@ -119,7 +119,7 @@ def _bookings(rng: random.Random, weeks: int) -> str:
 
 
 class Season(Life):
-    """The books, and beside them what no file of the demo can say: corrections, adjustments, changes, approvals."""
+    """The script, and beside it what no file of the demo can say: corrections, adjustments, changes, approvals."""
 
     rng: random.Random
     asked: list[str]
@@ -162,7 +162,7 @@ class Season(Life):
         await self.doors.make("PATCH", f"/catalog/v1/clients/{self.ids.clients[name]}", change, act=f"rename {day}")
 
     async def _correct(self, day: date, count: int) -> None:
-        over = [row for row in self.books.bookings if row.starts_at.date() < day and row.outcome == "attended"]
+        over = [row for row in self.script.bookings if row.starts_at.date() < day and row.outcome == "attended"]
         known = [self.ids.bookings[row.place] for row in over if row.place in self.ids.bookings]
         if known:
             path = f"/booking/v1/bookings/{self.rng.choice(known)}/attendance"
@@ -173,7 +173,7 @@ class Season(Life):
             "client_id": self.ids.clients["Elif"],
             "service_id": self.ids.services["Training"],
             "practitioner_id": self.ids.staff["Sam"],
-            "starts_at": self.books.business.at(day, self._now.time().replace(hour=20)).isoformat(),
+            "starts_at": self.script.business.at(day, self._now.time().replace(hour=20)).isoformat(),
             "package_id": self.by_request,
         }
         made = await self.doors.make("POST", "/booking/v1/bookings", order, act=f"request {day}")
@@ -194,11 +194,11 @@ class Lived:
 @asynccontextmanager
 async def lived(system: System, folder: Path, *, seed: int, weeks: int) -> AsyncIterator[Lived]:
     """Live through a season in a business of its own, until all is quiet."""
-    books, business_id = read_books(written(folder, seed, weeks)), new_id()
+    script, business_id = read_script(written(folder, seed, weeks)), new_id()
     observer = Observer(system)
     try:
         async with Doors(system, business_id) as doors:
-            season = Season(books, doors, observer, lambda *_: None)
+            season = Season(script, doors, observer, lambda *_: None)
             season.rng = random.Random(seed)
             await season.live()
             await observer.until_quiet(business_id)

@@ -46,7 +46,8 @@ async def test_a_system_is_audited_and_an_event_that_is_gone_is_named(
     for name, url in season.database_urls.items():
         monkeypatch.setenv(f"PUNCHCARD_DATABASE_URL__{name.upper()}", url)
     log = tmp_path / "log.json"
-    log.write_text(json.dumps({"payments": list(season.books.payments or ())}))
+    assert season.books.bank_log
+    log.write_text(json.dumps({"payments": season.books.bank_log.payments}))
     code, said = await audited(capsys, "--bank-log", str(log), "--grace", "0")
     assert code == 0, said
     assert [line.partition(" ")[0] for line in said] == ["compared", "sessions", "AUD", "findings"]

@@ -74,7 +74,7 @@ def test_of_what_the_logs_have_forgotten_nothing_is_concluded(
         name: replace(shelf, log=[told for told in shelf.log if told.event_id >= first_id(since)])
         for name, shelf in whole.shelves.items()
     }
-    cut = Books(whole.business_id, shelves, whole.subscriptions, since, payments=whole.payments, held=whole.held)
+    cut = Books(whole.business_id, shelves, whole.subscriptions, since, bank_log=whole.bank_log)
     assert audit(cut) == []
     assert cut.counted["events"] > 0
 

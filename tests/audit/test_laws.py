@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from deploy.audit.books import Books
+from deploy.audit.books import BankLog, Books
 from deploy.audit.findings import Finding
 from deploy.audit.laws.bank import bank, end_at_the_bank
 from deploy.audit.laws.invariants import invariants
@@ -153,7 +153,7 @@ def paid(*, bank_log: list[dict[str, Any]] | None = None, **changes: list[Any]) 
     }
     rows = {"billing": billing | changes, "directdebit": directdebit | changes}
     log = [payment("submitted", "confirmed", "paid_out")] if bank_log is None else bank_log
-    return books(rows=rows, payments=log, kept_since=datetime.now(UTC) + timedelta(days=1))
+    return books(rows=rows, bank_log=BankLog(log), kept_since=datetime.now(UTC) + timedelta(days=1))
 
 
 def all_of_money(world: Books) -> set[str]:

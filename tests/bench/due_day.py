@@ -2,11 +2,7 @@
 
 import asyncio
 import time
-from typing import Any
 
-from sqlalchemy import text
-
-from shared.database import Context
 from shared.ids import new_id
 from tests.bench import due_run
 from tests.bench.due_run import DUE, SOLD, YESTERDAY
@@ -37,14 +33,14 @@ READERS = (
     f"insert into clients (client_id, business_id, sequence, name) select payer_id, :business_id, 1, 'A client' {GIVEN}"
 )
 SEEDS = {
-    "billing": (SOLD.text,),
-    "packages": (SOLD_HERE, FIRST_LOTS),
-    "directdebit": (PAYERS, MANDATES),
-    "notify": (READERS,),
+    "billing": SOLD.text,
+    "packages": f"{SOLD_HERE};{FIRST_LOTS}",
+    "directdebit": f"{PAYERS};{MANDATES}",
+    "notify": READERS,
 }
 ARRIVED = {
-    "packages": "select count(*) from lots where period_index = 2",
-    "directdebit": "select count(*) from debits",
+    "packages": "select count(*) as many from lots where period_index = 2",
+    "directdebit": "select count(*) as many from debits",
 }
 NO_MORE = "delete from work where business_id = :business_id and kind = 'submit'"
 
@@ -56,10 +52,10 @@ async def whole_day(place: Place, many: int) -> float:
         began = time.perf_counter()
         await studio.begin_day(DUE)
         for service, count in ARRIVED.items():
-            while (await _ask(studio, service, count)).scalar_one() < many:  # noqa: ASYNC110 — rows, not a task
+            while (await studio.rows(service, count))[0].many < many:  # noqa: ASYNC110 — rows, not a task
                 await asyncio.sleep(0.02)
         took = time.perf_counter() - began
-        await _ask(studio, "directdebit", NO_MORE)
+        await studio.write("directdebit", NO_MORE)
     return took
 
 
@@ -69,16 +65,8 @@ async def _seed(studio: Studio, many: int) -> None:
     model = await studio.sell(template_id, first_due_date="2022-10-03", start_date="2022-10-03")
     await studio.quiet()
     given = {"packages": [new_id() for _ in range(many)], "payers": [new_id() for _ in range(many)]}
-    for service, statements in SEEDS.items():
-        for statement in statements:
-            await _ask(studio, service, statement, **given, model=model, due=DUE)
-
-
-async def _ask(studio: Studio, service: str, sql: str, **given: Any) -> Any:
-    wanted = given | {"business_id": studio.business_id}
-    async with studio.observer.databases[service].transaction() as db:
-        await db.enter(Context(studio.business_id, "service:bench"))
-        return await db.execute(text(sql), {name: value for name, value in wanted.items() if f":{name}" in sql})
+    for service, script in SEEDS.items():
+        await studio.write(service, script, **given, model=model, due=DUE)
 
 
 async def measure(place: Place) -> list[Found]:

@@ -3,11 +3,9 @@
 import time
 from datetime import UTC, datetime
 from statistics import median
-from typing import Any
 
 from sqlalchemy import text
 
-from shared.database import Context
 from tests.bench.asking import Line, lines
 from tests.bench.booking import Diaries, as_staff, booked, diaries
 from tests.bench.figures import Figure, Found, Goal, Unmeasured
@@ -42,22 +40,14 @@ SEARCH = Unmeasured(
 )
 
 
-async def _write(studio: Studio, whose: str, **given: Any) -> None:
-    sql = PAST[whose]
-    wanted = given | {"business_id": studio.business_id, "long_ago": LONG_AGO}
-    async with studio.observer.databases[whose].transaction() as db:
-        await db.enter(Context(studio.business_id, "service:bench"))
-        await db.execute(text(sql), {name: value for name, value in wanted.items() if f":{name}" in sql})
-
-
 async def live_through(studio: Studio, orders: Diaries, number: int, entries: int) -> None:
     """Somebody has attended so long that their package's ledger has so many entries: two of each booking."""
     client_id, practitioner_id, package_id = orders.people[number]
     who = {"client": client_id, "practitioner": practitioner_id, "package": package_id, "service": studio.training}
     for first in range(1, entries // 2 + 1, PIECE):
         last = min(first + PIECE - 1, entries // 2)
-        for whose in PAST:
-            await _write(studio, whose, first=first, last=last, **who)
+        for service, script in PAST.items():
+            await studio.write(service, script, first=first, last=last, long_ago=LONG_AGO, **who)
 
 
 async def _tidy(studio: Studio) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
-from deploy.local.kept import Process, running
+from deploy.local.kept import Process, running_process
 from deploy.local.servers import free_ports, wait_for
 from tests.bench.plain_service import TABLES
 from tests.harness.databases import Databases
@@ -35,7 +35,7 @@ def plain(folder: Path, names: Databases, environment: Mapping[str, str]) -> Ite
     asyncio.run(_make_tables(names, database_url))
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "tests.bench.plain_service", str(port), database_url, SECRET]
-    with running(command, folder, name="plain", env=environment, stop_signal=signal.SIGTERM) as process:
+    with running_process(command, folder, name="plain", env=environment, stop_signal=signal.SIGTERM) as process:
 
         def ready() -> bool | None:
             try:

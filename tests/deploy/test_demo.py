@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from deploy.local.demo.books import read_books
 from deploy.local.demo.outcome import Seen, ties
 from deploy.local.demo.people import Refusal
+from deploy.local.demo.script import read_script
 from deploy.local.demo.shapes import Place
 from deploy.local.demo.summary import conclude
 from deploy.local.demo.timeline import bar, plot
 from deploy.local.servers import ROOT
-from tests.deploy.small_books import written
+from tests.deploy.small_script import written
 
 ANA, BO = "01a20000-0000-7000-8000-00000000000a", "01a20000-0000-7000-8000-00000000000b"
 
@@ -84,7 +84,7 @@ def payment(end: str = "settled", *actions: str, **changes: Any) -> dict[str, An
 
 def concluded(tmp_path: Path, what: Seen) -> tuple[list[str], str]:
     console = Console(width=110, record=True, file=(tmp_path / "page").open("w"))
-    return conclude(console, read_books(written(tmp_path)), what), console.export_text()
+    return conclude(console, read_script(written(tmp_path)), what), console.export_text()
 
 
 def test_where_all_books_say_the_same_nothing_is_wrong(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ import pytest
 from deploy.local.fleet import Fleet
 from deploy.local.system import SERVICES
 from tests.harness.load import Load
-from tests.harness.scaled import scaled
-from tests.harness.studio import Studio, opened
+from tests.harness.studio import Studio, opened, scaled
 
 pytestmark = [
     pytest.mark.servers,

@@ -1,7 +1,6 @@
 """`kill -9` at every step of the day chain, of a close and of its renewal: the same end as without."""
 
 import pytest
-from sqlalchemy import text
 
 from tests.faults.conftest import EMBEDDED, Doomed, dies, free_what_the_dead_held, on_rabbitmq
 from tests.harness.studio import FRIDAY, Studio, days
@@ -18,8 +17,7 @@ OF_THE_DAY = ("day.periods:8", "day.instalments:8", "day.reminders", "day.finish
 async def reminders(studio: Studio) -> list[str]:
     """The instalments of which billing has told that they are overdue, as often as it has."""
     told = "select subject from event_log where business_id = :id and type = 'billing.instalment_overdue.v1'"
-    async with studio.observer.databases["billing"].transaction() as db:
-        return list((await db.execute(text(told), {"id": studio.business_id})).scalars())
+    return [row.subject for row in await studio.rows("billing", told)]
 
 
 @dies(

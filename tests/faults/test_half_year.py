@@ -15,13 +15,10 @@ from typing import Any
 
 import psutil
 import pytest
-from sqlalchemy import text
 
 from deploy.local.fleet import Fleet
-from shared.database import Context
 from tests.faults.conftest import free_what_the_dead_held
-from tests.harness.scaled import scaled
-from tests.harness.studio import FRIDAY, Studio, days, opened
+from tests.harness.studio import FRIDAY, Studio, days, opened, scaled
 from tests.stories.test_instalments import FIVE_PARTS
 from tests.stories.test_recurring import SIX_A_FORTNIGHT
 from tests.stories.test_selling import PAID_IN_FULL
@@ -105,15 +102,9 @@ async def books(studio: Studio, packages: list[str]) -> dict[str, list[Any]]:
     number = {package_id: each for each, package_id in enumerate(packages)}
     found: dict[str, list[Any]] = {}
     for service, sql in BOOKS.items():
-        rows = await rows_of(studio, service, sql)
+        rows = await studio.rows(service, sql)
         found[service] = sorted((number[str(row[0])], *map(str, row[1:])) for row in rows)
     return found
-
-
-async def rows_of(studio: Studio, service: str, sql: str) -> list[Any]:
-    async with studio.observer.databases[service].transaction() as db:
-        await db.enter(Context(studio.business_id, "service:observer"))
-        return list(await db.execute(text(sql)))
 
 
 async def go_to(studio: Studio, day: date) -> None:

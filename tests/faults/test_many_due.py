@@ -10,17 +10,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from deploy.local.kept import Process
 from deploy.local.servers import free_ports
 from deploy.local.system import System, served, system
 from services.billing.actions.falling_due import AT_ONCE
-from shared.database import Context
 from shared.ids import new_id
 from tests.faults.conftest import free_what_the_dead_held
 from tests.harness.studio import FRIDAY, Studio, days, opened
@@ -167,8 +164,8 @@ async def test_very_many_are_debited_once_though_billing_and_directdebit_are_kil
     with took("sales written into the books"):
         payers = [new_id() for _ in mandates]
         given = {"payers": payers, "sold": FRIDAY}
-        await write(studio, "billing", SEED_BILLING, **given, due=TUESDAY)
-        await write(studio, "directdebit", SEED_DIRECTDEBIT, **given, mandates=mandates)
+        await studio.write("billing", SEED_BILLING, **given, due=TUESDAY)
+        await studio.write("directdebit", SEED_DIRECTDEBIT, **given, mandates=mandates)
     await studio.quiet()
     with took("until a billing process was killed in the day's run"):
         await studio.begin_day(TUESDAY)
@@ -180,7 +177,7 @@ async def test_very_many_are_debited_once_though_billing_and_directdebit_are_kil
         await free_what_the_dead_held(studio, "billing")
     with took("until directdebit was killed"):
         await until("directdebit dies", house.directdebit.dead)
-    sent = len(await at_the_bank(studio))
+    sent = len((await studio.observer.bank_log(studio.business_id)).payments)
     assert 0 < sent < MANY
     with took("until it ran again"):
         house.directdebit.revive()
@@ -198,18 +195,18 @@ async def test_very_many_are_debited_once_though_billing_and_directdebit_are_kil
 async def every_book_agrees(studio: Studio, mandates: list[str]) -> None:
     """The bank, directdebit and billing have each payer once, with what was due, and nothing else."""
     expected = Counter({(mandate, 10000 + nth): 1 for nth, mandate in enumerate(mandates, start=1)})
-    bank = await at_the_bank(studio)
+    bank = (await studio.observer.bank_log(studio.business_id)).payments
     assert Counter((payment["links"]["mandate"], payment["amount"]) for payment in bank) == expected
     total = (MANY, sum(payment["amount"] for payment in bank))
     assert total == (MANY, sum(amount for _, amount in expected))
-    assert [tuple(row) for row in await rows(studio, "directdebit", DEBITS)] == [total]
-    assert [tuple(row) for row in await rows(studio, "billing", IN_FLIGHT)] == [total]
-    assert [tuple(row) for row in await rows(studio, "billing", STATES)] == [
+    assert [tuple(row) for row in await studio.rows("directdebit", DEBITS)] == [total]
+    assert [tuple(row) for row in await studio.rows("billing", IN_FLIGHT)] == [total]
+    assert [tuple(row) for row in await studio.rows("billing", STATES)] == [
         (TUESDAY, "due", MANY),
         (TUESDAY + days(14), "scheduled", MANY),
     ]
     with took("every invariant looked at"):
-        assert await studio.observer.violations(studio.business_id) == []
+        assert await studio.violations() == []
 
 
 async def sign(studio: Studio) -> list[str]:
@@ -234,42 +231,15 @@ async def sign(studio: Studio) -> list[str]:
         return list(await asyncio.gather(*(one() for _ in range(MANY))))
 
 
-async def write(studio: Studio, service: str, script: str, **given: Any) -> None:
-    """Rows straight into a service's tables, in one transaction."""
-    async with studio.observer.databases[service].transaction() as db:
-        await db.enter(Context(studio.business_id, "service:test"))
-        for statement in script.split(";"):
-            wanted = {name: value for name, value in given.items() if f":{name}" in statement}
-            of_business = {"business_id": studio.business_id} if ":business_id" in statement else {}
-            await db.execute(text(statement), wanted | of_business)
-
-
-async def rows(studio: Studio, service: str, sql: str) -> list[Any]:
-    async with studio.observer.databases[service].transaction() as db:
-        await db.enter(Context(studio.business_id, "service:test"))
-        return list(await db.execute(text(sql)))
-
-
 async def states(studio: Studio) -> Counter[str]:
     """How many of the instalments of the due day are in each state."""
-    return Counter({row.state: row.many for row in await rows(studio, "billing", STATES) if row.due_date == TUESDAY})
-
-
-async def at_the_bank(studio: Studio) -> list[dict[str, Any]]:
-    """This business's payments, by the bank's own log."""
-    bank = studio.observer.bank
-    found = await bank.get("/practice/creditors", params={"reference": str(studio.business_id)})
-    (creditor,) = found.raise_for_status().json()["creditors"]
-    payments: list[dict[str, Any]] = (await bank.get("/practice/log", params={"creditor": creditor["id"]})).json()[
-        "payments"
-    ]
-    return payments
+    return Counter({row.state: row.many for row in await studio.rows("billing", STATES) if row.due_date == TUESDAY})
 
 
 async def all_have(studio: Studio, sql: str) -> None:
     """Until directdebit has so many rows; cheaper than a look into every corner, which comes afterwards."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while (await rows(studio, "directdebit", sql))[0].many < MANY:  # noqa: ASYNC110 — rows, not a task
+        while (await studio.rows("directdebit", sql))[0].many < MANY:  # noqa: ASYNC110 — rows, not a task
             await asyncio.sleep(0.2)
 
 

@@ -7,9 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-from sqlalchemy import text
 
-from shared.database import Context
 from tests.harness.studio import FRIDAY, Studio
 
 HOURS = range(6, 22)
@@ -144,16 +142,11 @@ class Load:
 
     async def prove(self) -> None:
         """All that was answered is there, once, and nothing else is; so nobody may have gone without an answer."""
-        bookings = await self._rows("booking", "select booking_id id, state from bookings")
+        bookings = await self.studio.rows("booking", "select booking_id id, state from bookings")
         alive = {str(row.id) for row in bookings if row.state != "refused"}
         assert alive <= self.booked <= {str(row.id) for row in bookings}
         ended = {str(row.id) for row in bookings if row.state in ("cancelled", "late_cancelled", "refused")}
         assert self.cancelled <= ended
-        packages = {str(row.id) for row in await self._rows("packages", "select package_id id from packages")}
+        packages = {str(row.id) for row in await self.studio.rows("packages", "select package_id id from packages")}
         assert packages == self.bought | {person.package_id for person in self._people}
         assert self.failures == []
-
-    async def _rows(self, service: str, sql: str) -> list[Any]:
-        async with self.studio.observer.databases[service].transaction() as db:
-            await db.enter(Context(self.studio.business_id, "service:load"))
-            return list(await db.execute(text(sql)))

@@ -1,24 +1,32 @@
 """A business in a running system, as its people use it: over HTTP, on dates of its own."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import httpx
+from sqlalchemy import text
 
+from deploy.audit.auditing import audit
+from deploy.audit.books import BEGINNING
+from deploy.local.clock import move
+from deploy.local.fleet import Fleet, behind_gateway
 from deploy.local.observer import Observer
-from deploy.local.system import System, bank_account, move_bank
+from deploy.local.system import APART, System, bank_account, system
+from shared.database import Context
 from shared.ids import new_id
-from tests.harness.gateway import Gateway
+from tests.harness.caller import Caller
 from tests.harness.leaks import of_system
 
 ZONE = ZoneInfo("Australia/Sydney")
 FRIDAY = date(2022, 9, 9)
 PROFILE = {"name": "Harbour Studio", "zone": ZONE.key, "currency": "AUD", "email": "desk@studio.example"}
+CLOCK = "/catalog/v1/business/clock"
 IDS = {"clients": "client_id", "staff": "staff_id", "services": "service_id", "templates": "template_id"}
 
 
@@ -29,11 +37,12 @@ class Studio:
     system: System
     observer: Observer
     business_id: UUID = field(default_factory=new_id)
-    _gateways: list[Gateway] = field(default_factory=list)
+    _callers: list[Caller] = field(default_factory=list)
+    _facts_since: datetime = BEGINNING
 
     async def open(self, on: date = FRIDAY) -> None:
         """Set up shop in the morning of a day."""
-        self.owner = self.gateway(self.system.issuer.staff(self.business_id))
+        self.owner = self.caller(self.system.issuer.staff(self.business_id))
         now = datetime.combine(on, time(8), ZONE)
         await self.owner.make("PUT", "/catalog/v1/business", PROFILE | {"test_now": now.isoformat()})
         await self.quiet()
@@ -44,20 +53,39 @@ class Studio:
         self.ana = await self.client("Ana")
         await self.quiet()
 
-    def gateway(self, token: str) -> Gateway:
-        made = Gateway(self.system, token)
-        self._gateways.append(made)
+    def caller(self, token: str) -> Caller:
+        made = Caller(self.system, token)
+        self._callers.append(made)
         return made
 
-    def as_client(self, client_id: str) -> Gateway:
-        return self.gateway(self.system.issuer.client(self.business_id, UUID(client_id)))
+    def as_client(self, client_id: str) -> Caller:
+        return self.caller(self.system.issuer.client(self.business_id, UUID(client_id)))
 
     async def close(self) -> None:
-        for gateway in self._gateways:
-            await gateway.close()
+        for caller in self._callers:
+            await caller.close()
 
     async def quiet(self) -> None:
         await self.observer.until_quiet(self.business_id)
+
+    # Its rows, past every door
+
+    async def rows(self, service: str, sql: str) -> list[Any]:
+        return await self.observer.rows(service, sql, self.business_id)
+
+    async def write(self, service: str, script: str, /, **given: Any) -> None:
+        """Do what a script says straight in a service's tables, in one transaction: what it makes has no facts."""
+        self._facts_since = datetime.now(UTC)
+        async with self.observer.databases[service].transaction() as db:
+            await db.enter(Context(self.business_id, "service:test"))
+            for statement in script.split(";"):
+                await db.execute(text(statement), given | {"business_id": self.business_id})
+
+    async def violations(self) -> list[str]:
+        """What the audit finds; from facts that nobody has told nothing is concluded."""
+        books = await self.observer.books(self.business_id)
+        books.kept_since = self._facts_since
+        return [finding.line() for finding in audit(books)]
 
     # The reference book
 
@@ -74,19 +102,21 @@ class Studio:
         return await self._new("templates", **(usual | terms))
 
     async def clock(self, on: date, at: time = time(8)) -> None:
-        """It is now this date and time, at the bank first and then at the business."""
-        now = datetime.combine(on, at, ZONE)
-        if await move_bank(self.observer.bank, self.business_id, now):
-            await self.quiet()
-        await self.owner.make("PUT", "/catalog/v1/business/clock", {"now": now.isoformat()})
+        """It is now this date and time, and all that this brings is done."""
+
+        async def put(now: datetime) -> None:
+            await self.owner.make("PUT", CLOCK, {"now": now.isoformat()})
+
+        await move(self.observer, self.business_id, datetime.combine(on, at, ZONE), put, self.quiet)
         await self.quiet()
 
     async def begin_day(self, on: date) -> None:
-        """It is the morning of a date at the bank, and then at the business, as soon as somebody hears it."""
-        now = datetime.combine(on, time(8), ZONE)
-        await move_bank(self.observer.bank, self.business_id, now)
-        path, moved = "/catalog/v1/business/clock", {"now": now.isoformat()}
-        (await self.owner.insist(path, moved, method="PUT")).raise_for_status()
+        """It is the morning of a date, as soon as somebody hears it."""
+
+        async def put(now: datetime) -> None:
+            (await self.owner.insist(CLOCK, {"now": now.isoformat()}, method="PUT")).raise_for_status()
+
+        await move(self.observer, self.business_id, datetime.combine(on, time(8), ZONE), put)
 
     async def live(self, until: date) -> None:
         """Let days go by, one after the other."""
@@ -130,7 +160,7 @@ class Studio:
         return usual | changes
 
     async def book(
-        self, package_id: str | None, on: date, hour: int = 10, by: Gateway | None = None, **changes: Any
+        self, package_id: str | None, on: date, hour: int = 10, by: Caller | None = None, **changes: Any
     ) -> str:
         order = self.order(package_id, on, hour, **changes)
         booking_id: str = (await (by or self.owner).make("POST", "/booking/v1/bookings", order))["booking_id"]
@@ -139,7 +169,7 @@ class Studio:
     async def booking(self, booking_id: str) -> dict[str, Any]:
         return await self.owner.make("GET", f"/booking/v1/bookings/{booking_id}")
 
-    async def cancel(self, booking_id: str, by: Gateway | None = None) -> None:
+    async def cancel(self, booking_id: str, by: Caller | None = None) -> None:
         await (by or self.owner).make("POST", f"/booking/v1/bookings/{booking_id}/cancel", {"reason": "cannot come"})
 
     async def attend(self, booking_id: str, *, attended: bool = True) -> None:
@@ -233,11 +263,22 @@ async def opened(system: System) -> AsyncIterator[Studio]:
         await studio.open()
         yield studio
         await studio.quiet()
-        assert await observer.violations(studio.business_id) == []
+        assert await studio.violations() == []
         assert await of_system(system, observer.databases, studio.business_id) == []
     finally:
         await studio.close()
         await observer.close()
+
+
+@contextmanager
+def scaled(folder: Path, postgres_url: str, amqp_url: str, scale: Mapping[str, int]) -> Iterator[Fleet]:
+    """A process for each service, some of them several times, behind the gateway; on servers shared with others."""
+    prefix = f"scaled_{new_id().hex[-8:]}"
+    with (
+        system(folder, postgres_url, amqp_url, groups=APART, start=False, prefix=prefix) as made,
+        behind_gateway(made, scale) as launched,
+    ):
+        yield launched
 
 
 def days(count: int) -> timedelta:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
+from services import __main__ as composition
+
 ROOT = Path(__file__).parents[2]
-SERVICES = ("catalog", "packages", "booking", "billing", "directdebit", "notify")
+SERVICES = tuple(composition.SERVICES)
 
 
 @cache

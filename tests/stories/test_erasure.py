@@ -107,5 +107,5 @@ async def test_an_erased_client_is_nowhere_and_the_books_are_as_they_were(studio
 
 async def test_a_client_who_never_was_is_not_erased(studio: Studio) -> None:
     await studio.owner.make("POST", f"/catalog/v1/clients/{studio.kim}/erase", expect=404)
-    keeper = studio.gateway(studio.system.issuer.staff(studio.business_id, permissions=["package.sell"]))
+    keeper = studio.caller(studio.system.issuer.staff(studio.business_id, permissions=["package.sell"]))
     await keeper.make("POST", f"/catalog/v1/clients/{studio.ana}/erase", expect=403)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deploy.local.docs import DOCS
-from tests.harness.gateway import Gateway
+from tests.harness.caller import Caller
 from tests.harness.studio import FRIDAY, PROFILE, Studio, days
 from tests.stories.test_collecting import used_and_closed
 
@@ -165,8 +165,8 @@ class Ask:
     def __str__(self) -> str:
         return f"{self.verb.upper()} {self.path} with {self.names}"
 
-    async def of(self, gateway: Gateway) -> tuple[int, Any]:
-        answer = await gateway.request(self.verb.upper(), self.path, json=self.body, params=self.params)
+    async def of(self, caller: Caller) -> tuple[int, Any]:
+        answer = await caller.request(self.verb.upper(), self.path, json=self.body, params=self.params)
         return answer.status_code, answer.json() if answer.content else None
 
 
@@ -215,10 +215,10 @@ def test_every_endpoint_that_takes_a_body_gets_a_right_one() -> None:
     assert set(BODIES) == taking
 
 
-async def everything(gateway: Gateway) -> dict[str, Any]:
+async def everything(caller: Caller) -> dict[str, Any]:
     """All that a business can list."""
     lists = [path for verb, path in ENDPOINTS if verb == "get" and "{" not in path and path != PREVIEW]
-    return {path: await gateway.make("GET", path) for path in lists}
+    return {path: await caller.make("GET", path) for path in lists}
 
 
 PREVIEW = "/packages/v1/packages/preview"
@@ -274,7 +274,7 @@ async def test_a_client_sees_only_their_own(studio: Studio, things: Things) -> N
 
 @pytest.mark.parametrize("token", ["nonsense", "e30.e30.", "a.b.c"])
 async def test_without_a_good_token_every_door_is_shut(studio: Studio, token: str) -> None:
-    stranger = studio.gateway(token)
+    stranger = studio.caller(token)
     any_id = dict.fromkeys((*MEANT_BY, *MEANT_BY.values(), *_names()), str(studio.business_id))
     for verb, path in ENDPOINTS:
         if path != NOT_OURS_TO_CALL:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
-from deploy.audit.books import Books, Told
+from deploy.audit.books import BankLog, Books, Told
 from deploy.audit.findings import Finding, What, about_fact
 from deploy.audit.folding.states import BY_STEP, DEBITED, IN_DIRECTDEBIT, SUBMITTED
 
@@ -26,12 +26,13 @@ def _failed(state: str) -> str:
 
 def bank(books: Books) -> Iterator[Finding]:
     """Each debit that was sent is one payment at the bank, and ends as that."""
-    if books.payments is None:
+    log = books.bank_log
+    if log is None:
         return
     shelf = books.shelves["directdebit"]
     last: dict[str, Told] = {str(told.event.debit_id): told for told in books.told(*IN_DIRECTDEBIT)}
     named: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for payment in books.payments:
+    for payment in log.payments:
         if debit_id := payment["metadata"].get("debit_id"):
             named[debit_id].append(payment)
     mandates = {row.mandate_id: row for row in shelf.tables["mandates"]}
@@ -45,11 +46,11 @@ def bank(books: Books) -> Iterator[Finding]:
             should = f"{int(debit is not None)} debits in directdebit, one payment at the bank"
             yield about_fact(what, because, "bank", about, should, f"{len(payments)} payments")
             continue
-        yield from _same(books, because, debit, payments[0], mandates.get(debit.mandate_id))
-        yield from _steps(books, because, debit, payments[0])
+        yield from _same(log, because, debit, payments[0], mandates.get(debit.mandate_id))
+        yield from _steps(books, log, because, debit, payments[0])
 
 
-def _same(books: Books, because: Told | str, debit: Any, payment: Mapping[str, Any], mandate: Any) -> Iterator[Finding]:
+def _same(log: BankLog, because: Told | str, debit: Any, payment: Mapping[str, Any], mandate: Any) -> Iterator[Finding]:
     about = f"debit_id={debit.debit_id}"
     ours = {
         "amount": debit.amount_minor,
@@ -63,15 +64,17 @@ def _same(books: Books, because: Told | str, debit: Any, payment: Mapping[str, A
     for name, said in ours.items():
         if theirs[name] != said:
             yield about_fact("altered", because, "bank", f"{about}, {name}", str(theirs[name]), str(said))
-    end = end_at_the_bank(payment, books.held)
+    end = end_at_the_bank(payment, log.held)
     if debit.state != "in_review" and _failed(debit.state) != _failed(end):
         yield about_fact("unequal", because, "bank", f"{about}, state", f"{end}, as the bank has told", debit.state)
 
 
-def _steps(books: Books, because: Told | str, debit: Any, payment: Mapping[str, Any]) -> Iterator[Finding]:
+def _steps(
+    books: Books, log: BankLog, because: Told | str, debit: Any, payment: Mapping[str, Any]
+) -> Iterator[Finding]:
     """Each step that the bank has told is a fact of the debit."""
     for step in payment["history"]:
-        if step["links"]["callback"] is None or step["links"]["callback"] in books.held:
+        if step["links"]["callback"] is None or step["links"]["callback"] in log.held:
             continue
         fact = books.shelves["directdebit"].row("provider_facts", event_id=step["id"])
         should = (step["action"], payment["id"], debit.debit_id)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from deploy.audit.books import Books, Told, once
+from deploy.audit.books import BankLog, Books, Told, once
 from deploy.audit.findings import Finding, about_fact
 from deploy.audit.folding.bills import ISSUED
 from deploy.audit.folding.states import DEBITED, IN_DIRECTDEBIT, SETTLED
@@ -37,19 +37,19 @@ def cents(books: Books) -> Cents:
     for debit in books.shelves["directdebit"].tables["debits"]:
         settled = debit.state == "settled"
         found["by debit, in directdebit"][debit.payer_id] += debit.amount_minor if settled else 0
-    if books.payments is not None:
-        found["by debit, at the bank"] += _at_the_bank(books)
+    if books.bank_log:
+        found["by debit, at the bank"] += _at_the_bank(books, books.bank_log)
     return found
 
 
-def _at_the_bank(books: Books) -> Counter[UUID]:
+def _at_the_bank(books: Books, log: BankLog) -> Counter[UUID]:
     payers: Mapping[str, UUID] = {
         mandate.provider_mandate: mandate.payer_id for mandate in books.shelves["directdebit"].tables["mandates"]
     }
     found: Counter[UUID] = Counter()
-    for payment in books.payments or ():
+    for payment in log.payments:
         payer = payers.get(payment["links"]["mandate"])
-        if payer and payment["metadata"].get("debit_id") and end_at_the_bank(payment, books.held) == "settled":
+        if payer and payment["metadata"].get("debit_id") and end_at_the_bank(payment, log.held) == "settled":
             found[payer] += payment["amount"]
     return found
 
@@ -77,7 +77,7 @@ def _collected(books: Books, payer: UUID, said: Any) -> Iterator[Finding]:
     """What debits have brought of a payer, by directdebit, by billing and by the bank."""
     about, says = f"payer_id={payer}, collected", said("by debit, in directdebit")
     others = {"billing": "by debit, in billing"}
-    if books.payments is not None:
+    if books.bank_log:
         others["bank"] = "by debit, at the bank"
     for who, name in others.items():
         if said(name) != says:

@@ -11,26 +11,27 @@ import typer
 from rich.console import Console
 
 from deploy.local.clock import Stuck
-from deploy.local.demo.books import read_books
 from deploy.local.demo.doors import Doors, Unexpected
 from deploy.local.demo.life import Life
 from deploy.local.demo.outcome import Seen, look
-from deploy.local.demo.problems import BadBooks
+from deploy.local.demo.problems import BadScript
 from deploy.local.demo.progress import Diary
-from deploy.local.demo.shapes import Books
+from deploy.local.demo.script import read_script
+from deploy.local.demo.shapes import Script
 from deploy.local.demo.summary import conclude
 from deploy.local.observer import Observer
 from deploy.local.servers import ROOT
 from deploy.local.state import STATE, State, current_business, from_caller
-from deploy.local.up import Embedded, Up, addresses, running
+from deploy.local.system import System
+from deploy.local.up import Embedded, Up, addresses, running_system
 from shared.ids import new_id
 
-BOOKS = ROOT / "deploy" / "demo"
+SCRIPT = ROOT / "deploy" / "demo"
 PLAIN_WIDTH = 110
 
 
 def demo(
-    books: Annotated[Path, typer.Option("--input", help="Your own files.", show_default="deploy/demo")] = BOOKS,
+    script: Annotated[Path, typer.Option("--input", help="Your own files.", show_default="deploy/demo")] = SCRIPT,
     embedded: Embedded = False,
     stay: Annotated[bool, typer.Option("--stay", help="Keep all running afterwards, to look around.")] = False,
     until: Annotated[
@@ -42,9 +43,9 @@ def demo(
     console, state = _console(), from_caller(state)
     try:
         wrong = _demo(
-            console, from_caller(books), state, embedded=embedded, stay=stay, until=until.date() if until else None
+            console, from_caller(script), state, embedded=embedded, stay=stay, until=until.date() if until else None
         )
-    except BadBooks as bad:
+    except BadScript as bad:
         typer.echo(f"dev: {bad}", err=True)
         raise typer.Exit(2) from None
     except (Unexpected, Stuck, AssertionError) as trouble:
@@ -59,21 +60,23 @@ def demo(
 
 def _demo(console: Console, folder: Path, state: Path, *, embedded: bool, stay: bool, until: date | None) -> bool:
     """Whether something was wrong at the end."""
-    books = read_books(folder)
-    if until and until <= books.days[-1]:
-        raise typer.BadParameter(f"the files go on until {books.days[-1]}; give a later day", param_hint="--until")
+    script = read_script(folder)
+    if until and until <= script.days[-1]:
+        raise typer.BadParameter(f"the files go on until {script.days[-1]}; give a later day", param_hint="--until")
     began = time.monotonic()
 
     def say(what: str, how: str) -> None:
         console.print(f"  {what:<12}{how}", highlight=False, soft_wrap=True)
 
-    console.print(f"Punchcard demo: {books.business.name}, {len(books.sales)} packages, {len(books.bookings)} bookings")
+    console.print(
+        f"Punchcard demo: {script.business.name}, {len(script.sales)} packages, {len(script.bookings)} bookings"
+    )
     say("input", str(folder))
-    with running(state, say, embedded=embedded) as made:
+    with running_system(state, say, embedded=embedded) as made:
         started = time.monotonic()
         console.print()
-        seen = asyncio.run(_live(console, books, made, until))
-        wrong = conclude(console, books, seen)
+        seen = asyncio.run(live(console, script, made.system, state, until))
+        wrong = conclude(console, script, seen)
         _verdict(console, wrong, starting=started - began, living=time.monotonic() - started)
         _where_next(console, made, folder, stay=stay)
         if stay:
@@ -84,15 +87,15 @@ def _demo(console: Console, folder: Path, state: Path, *, embedded: bool, stay: 
     return bool(wrong)
 
 
-async def _live(console: Console, books: Books, made: Up, until: date | None) -> Seen:
-    """A new business lives through the books, and on to a day; what they came to."""
+async def live(console: Console, script: Script, system: System, state: Path, until: date | None = None) -> Seen:
+    """A new business lives through the script, and on to a day; what it came to."""
     business_id = new_id()
-    current_business(made.state, becomes=business_id)
-    observer = Observer(made.system)
+    current_business(state, becomes=business_id)
+    observer = Observer(system)
     try:
-        async with Doors(made.system, business_id) as doors:
-            with Diary(console, books.days) as diary:
-                life = Life(books, doors, observer, diary.tell)
+        async with Doors(system, business_id) as doors:
+            with Diary(console, script.days) as diary:
+                life = Life(script, doors, observer, diary.tell)
                 await life.live()
             if until:
                 await _go_on(console, life, until)

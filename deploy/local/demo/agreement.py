@@ -38,7 +38,7 @@ KEYS = {
 }
 
 
-def disagreements(rows: Mapping[str, Sequence[Any]], names: Names) -> list[Problem]:
+def contradictions(rows: Mapping[str, Sequence[Any]], names: Names) -> list[Problem]:
     """What rows, each good by itself, get wrong together."""
     found = [*_unknown(rows, names), *_twice(rows)]
     for mandate in rows["mandates"]:

@@ -1,4 +1,4 @@
-"""Lives through the days of the books, over HTTP and on the test clock, as the people of the business would."""
+"""Lives through the days of the script, over HTTP and on the test clock, as the people of the business would."""
 
 import asyncio
 from collections import Counter
@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, TypeVar
 
-from deploy.local.clock import advance
+from deploy.local.clock import advance, move
 from deploy.local.demo.doors import Doors
 from deploy.local.demo.people import Ids, People
-from deploy.local.demo.shapes import CLOSES, OPENS, Booking, Books, Row, Template
+from deploy.local.demo.shapes import CLOSES, OPENS, Booking, Row, Script, Template
 from deploy.local.observer import Observer
-from deploy.local.system import move_bank
 
 R = TypeVar("R", bound=Row)
 QUIET_SECONDS = 60
@@ -21,15 +20,15 @@ Tell = Callable[[date, str, Counter[str]], None]
 
 
 class Life:
-    """One run of the books, in a business of its own."""
+    """One run of the script, in a business of its own."""
 
-    def __init__(self, books: Books, doors: Doors, observer: Observer, tell: Tell) -> None:
-        self.books, self.doors, self.observer, self._tell = books, doors, observer, tell
-        self.people = People(books, doors, self._did)
+    def __init__(self, script: Script, doors: Doors, observer: Observer, tell: Tell) -> None:
+        self.script, self.doors, self.observer, self._tell = script, doors, observer, tell
+        self.people = People(script, doors, self._did)
         self.ids: Ids = self.people.ids
-        self._minutes = {service.name: service.minutes for service in books.services}
-        self._day = books.days[0]
-        self._now = books.business.at(self._day, OPENS)
+        self._minutes = {service.name: service.minutes for service in script.services}
+        self._day = script.days[0]
+        self._now = script.business.at(self._day, OPENS)
         self.lived = self._day
         """The last day that is over."""
         self._part = ""
@@ -41,7 +40,7 @@ class Life:
         """Set up shop, then live every day: a morning, and an evening where it is needed."""
         self._now_is(self._day, "setting up shop")
         await self._open()
-        for day in self.books.days:
+        for day in self.script.days:
             self._done = Counter()
             await self._morning(day)
             await self._evening(day)
@@ -71,11 +70,8 @@ class Life:
         await self.observer.until_quiet(self.doors.business_id, QUIET_SECONDS)
 
     async def _clock(self, day: date, at: time) -> None:
-        """It becomes so late at the bank first, and at the business when all that the bank tells is taken in."""
-        now = self.books.business.at(day, at)
-        if await move_bank(self.observer.bank, self.doors.business_id, now):
-            await self._quiet()
-        await self._put(now)
+        now = self.script.business.at(day, at)
+        await move(self.observer, self.doors.business_id, now, self._put, self._quiet)
         await self._quiet()
 
     async def _put(self, now: datetime) -> None:
@@ -85,18 +81,18 @@ class Life:
     # Setting up shop
 
     async def _open(self) -> None:
-        profile = self.books.business.model_dump(exclude={"place"})
-        now = self.books.business.at(self._day, OPENS)
+        profile = self.script.business.model_dump(exclude={"place"})
+        now = self.script.business.at(self._day, OPENS)
         await self.doors.make("PUT", "/catalog/v1/business", profile | {"test_now": now.isoformat()})
         await self._quiet()
-        await self.doors.open_account(self.books.business.name, now)
+        await self.doors.open_account(self.script.business.name, now)
         await asyncio.gather(
-            *(self._enter("staff", "staff_id", self.ids.staff, row) for row in self.books.staff),
-            *(self._enter("services", "service_id", self.ids.services, row) for row in self.books.services),
-            *(self._enter("clients", "client_id", self.ids.clients, row) for row in self.books.clients),
+            *(self._enter("staff", "staff_id", self.ids.staff, row) for row in self.script.staff),
+            *(self._enter("services", "service_id", self.ids.services, row) for row in self.script.services),
+            *(self._enter("clients", "client_id", self.ids.clients, row) for row in self.script.clients),
         )
         await asyncio.gather(
-            *(self._enter("templates", "template_id", self.ids.templates, row) for row in self.books.templates)
+            *(self._enter("templates", "template_id", self.ids.templates, row) for row in self.script.templates)
         )
         await self._quiet()
 
@@ -123,19 +119,19 @@ class Life:
         What changes at the bank counts for the debits of that day; a new mandate for those of the next.
         """
         self._now_is(day, "morning")
-        of_mandates = [row for row in self.books.mandates if row.starts_on == day]
+        of_mandates = [row for row in self.script.mandates if row.starts_on == day]
         await self._all(self.people.behave, [row for row in of_mandates if row.mandate is None])
         await self._clock(day, OPENS)
-        called_off = [row for row in self.books.bookings if row.cancelled_on == day]
+        called_off = [row for row in self.script.bookings if row.cancelled_on == day]
         at_once = [row for row in called_off if row.booked_on == day]
         unsaid, self._unsaid = self._unsaid, []
         await asyncio.gather(
             self._all(self.people.attend, unsaid),
             self._all(self.people.sign, [row for row in of_mandates if row.mandate]),
         )
-        await self._all(self.people.sell, [row for row in self.books.sales if row.sold_on == day])
+        await self._all(self.people.sell, [row for row in self.script.sales if row.sold_on == day])
         await self._all(self.people.cancel, [row for row in called_off if row.booked_on < day])
-        for together in rounds([row for row in self.books.bookings if row.booked_on == day], self._minutes):
+        for together in rounds([row for row in self.script.bookings if row.booked_on == day], self._minutes):
             await self._all(self.people.book, together)
         if at_once:
             await self._quiet()
@@ -143,11 +139,11 @@ class Life:
 
     async def _evening(self, day: date) -> None:
         """Packages are closed, and people pay, once staff have said who came; else that can wait for the morning."""
-        past = [row for row in self.books.bookings if row.starts_at.date() == day]
+        past = [row for row in self.script.bookings if row.starts_at.date() == day]
         self._unsaid = [row for row in past if row.outcome in ("attended", "no_show")]
-        closing = [row for row in self.books.sales if day in row.close_on]
-        paying = [row for row in self.books.payments if row.paid_on == day]
-        if not (closing or paying or day == self.books.days[-1]):
+        closing = [row for row in self.script.sales if day in row.close_on]
+        paying = [row for row in self.script.payments if row.paid_on == day]
+        if not (closing or paying or day == self.script.days[-1]):
             return
         self._now_is(day, "evening")
         await self._clock(day, CLOSES)

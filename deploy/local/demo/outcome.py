@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import text
-
 from deploy.audit.laws.bank import end_at_the_bank
 from deploy.audit.reading import DEFINITIONS
 from deploy.local.demo.life import Life
@@ -90,8 +88,7 @@ async def look(life: Life) -> Seen:
         doors.everything("/directdebit/v1/debits"),
         doors.everything("/notify/v1/messages"),
     )
-    payments = await life.observer.bank_log(doors.business_id)
-    held = await life.observer.held(doors.business_id)
+    log = await life.observer.bank_log(doors.business_id)
     violations = await life.observer.violations(doors.business_id)
     ledgers = await asyncio.gather(
         *(doors.everything(f"/packages/v1/packages/{package['package_id']}/history") for package in packages)
@@ -102,15 +99,15 @@ async def look(life: Life) -> Seen:
     invoices = await asyncio.gather(
         *(doors.make("GET", f"/billing/v1/invoices/{invoice['invoice_id']}") for invoice in issued)
     )
-    order = [package_id for sale in life.books.sales for package_id in life.ids.packages.get(sale.package, [])]
-    first = life.books.days[0]
+    order = [package_id for sale in life.script.sales for package_id in life.ids.packages.get(sale.package, [])]
+    first = life.script.days[0]
     ours = {message["message_id"] for message in messages}
     arrived = [mail.message_id.strip("<>").partition("@")[0] for mail in doors.system.mail.messages]
     return Seen(
-        zone=life.books.business.zone,
+        zone=life.script.business.zone,
         days=[first + timedelta(days=count) for count in range((life.lived - first).days + 1)],
         billed=await _billed(life),
-        names={life.ids.clients[client.name]: client.name for client in life.books.clients},
+        names={life.ids.clients[client.name]: client.name for client in life.script.clients},
         packages=sorted(packages, key=lambda package: order.index(package["package_id"])),
         lots=[lot for of_one in lots for lot in of_one["items"]],
         bookings=bookings,
@@ -119,9 +116,12 @@ async def look(life: Life) -> Seen:
         journal=journal,
         debits=debits,
         payments=[
-            payment
-            | {"end": end_at_the_bank(payment, held), "payer_id": life.people.payers.get(payment["links"]["mandate"])}
-            for payment in payments
+            {
+                **payment,
+                "end": end_at_the_bank(payment, log.held),
+                "payer_id": life.people.payers.get(payment["links"]["mandate"]),
+            }
+            for payment in log.payments
         ],
         messages=messages,
         delivered=[message_id for message_id in arrived if message_id in ours],
@@ -132,9 +132,7 @@ async def look(life: Life) -> Seen:
 
 async def _billed(life: Life) -> list[str]:
     """The days that billing has told to be billed."""
-    async with life.observer.databases["billing"].transaction() as db:
-        rows = await db.execute(text(BILLED), {"id": life.doors.business_id})
-        return [row.day for row in rows]
+    return [row.day for row in await life.observer.rows("billing", BILLED, life.doors.business_id)]
 
 
 def total(items: Iterable[Mapping[str, Any]], field: str) -> int:

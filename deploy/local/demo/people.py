@@ -1,4 +1,4 @@
-"""What people do at the business, each thing as the books write it: over HTTP, and a no is kept, not raised."""
+"""What people do at the business, each thing as the script has it: over HTTP, and a no is kept, not raised."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from deploy.local.demo.doors import BRANCH, TRIES, Doors, Refused
-from deploy.local.demo.shapes import Booking, Books, Mandate, Payment, Place, Sale
+from deploy.local.demo.shapes import Booking, Mandate, Payment, Place, Sale, Script
 
 OWED = ("due", "overdue")
 """What billing calls a part of an invoice that somebody should pay now."""
@@ -14,7 +14,7 @@ OWED = ("due", "overdue")
 
 @dataclass
 class Ids:
-    """What the services call the things that the books have names for."""
+    """What the services call the things that the script has names for."""
 
     staff: dict[str, str] = field(default_factory=dict)
     services: dict[str, str] = field(default_factory=dict)
@@ -38,8 +38,8 @@ class Refusal:
 class People:
     """Clients and staff of one business; `did` hears of each thing done."""
 
-    def __init__(self, books: Books, doors: Doors, did: Callable[[str], None]) -> None:
-        self.books, self.doors, self._did = books, doors, did
+    def __init__(self, script: Script, doors: Doors, did: Callable[[str], None]) -> None:
+        self.script, self.doors, self._did = script, doors, did
         self.ids = Ids()
         self.refusals: list[Refusal] = []
         self.payers: dict[str, str] = {}
@@ -66,7 +66,7 @@ class People:
 
     async def _signed(self, row: Mandate) -> str:
         """At the bank's own page; we learn the name of the mandate."""
-        signed = await self.doors.sign(row.client, self.books.business.currency)
+        signed = await self.doors.sign(row.client, self.script.business.currency)
         provider_mandate: str = signed["id"]
         body = {
             "payer_id": self.ids.clients[row.client],
@@ -122,7 +122,7 @@ class People:
             "client_id": client,
             "service_id": self.ids.services[row.service],
             "practitioner_id": self.ids.staff[row.practitioner],
-            "starts_at": self.books.business.at(row.starts_at.date(), row.starts_at.time()).isoformat(),
+            "starts_at": self.script.business.at(row.starts_at.date(), row.starts_at.time()).isoformat(),
             "package_id": self.ids.packages[row.package][-1] if row.package else None,
         }
         by = UUID(client) if row.booked_by == "client" else None

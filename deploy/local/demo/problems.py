@@ -23,7 +23,7 @@ class Problem:
         return f"{self.place}, {self.field}: {self.message}"
 
 
-class BadBooks(Exception):
+class BadScript(Exception):
     """The input files need to be put right first; nothing was sent."""
 
     def __init__(self, folder: Path, problems: Sequence[Problem]) -> None:

@@ -191,7 +191,7 @@ class Booking(Row):
 
 
 @dataclass(frozen=True)
-class Books:
+class Script:
     """All that is written, checked: what the demo will live through."""
 
     business: Business

@@ -26,7 +26,7 @@ from deploy.local.demo.outcome import (
     ties,
     total,
 )
-from deploy.local.demo.shapes import Books
+from deploy.local.demo.shapes import Script
 from deploy.local.demo.timeline import plot
 from deploy.local.demo.wording import counted, money
 
@@ -40,16 +40,16 @@ KINDS = {
 }
 PLAIN = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
 """Lines under the head and over the foot, where no terminal is."""
-COLUMNS = "(held: booked, to come; ahead: booked beyond the open period; after use: billed at the close)"
+COLUMNS = "(held: booked, to come; ahead: booked beyond the open period; after use: billed when closed)"
 WIDEST = 110
 
 
-def conclude(console: Console, books: Books, seen: Seen) -> list[str]:
+def conclude(console: Console, script: Script, seen: Seen) -> list[str]:
     """Print the page; return what is wrong, if anything: findings of the audit, books that do not say the same."""
     first, last = seen.days[0], seen.days[-1]
     since = f"{first.day}" if (first.year, first.month) == (last.year, last.month) else f"{first.day} {first:%B %Y}"
     mark = "\N{FULL BLOCK}" if console.encoding.startswith("utf") else "#"
-    title = f"{books.business.name}, {since} to {last.day} {last:%B %Y}, amounts in {books.business.currency}"
+    title = f"{script.business.name}, {since} to {last.day} {last:%B %Y}, amounts in {script.business.currency}"
     console.print()
     console.rule(Text(title, style="bold"), characters="-")
     _section(console, f"Sessions {COLUMNS}", _sessions(console, seen))

@@ -3,7 +3,7 @@
 import sqlite3
 from datetime import date
 
-from deploy.practice_bank.ledger.books import Books
+from deploy.practice_bank.ledger.file import BookFile
 from deploy.practice_bank.rows import Answer, Callback
 
 _CALLBACKS = """
@@ -15,7 +15,7 @@ _HAS_ITS_TURN = """
 _LONGEST_WAITING = "order by next_try_at, rowid limit ?"
 
 
-class Callbacks(Books):
+class Callbacks(BookFile):
     """What creditors are told."""
 
     def add_callback(self, callback: Callback) -> None:

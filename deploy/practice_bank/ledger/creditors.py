@@ -4,7 +4,7 @@ import sqlite3
 from datetime import datetime, timedelta
 from typing import Literal
 
-from deploy.practice_bank.ledger.books import Books, written
+from deploy.practice_bank.ledger.file import BookFile, written
 from deploy.practice_bank.rows import Creditor
 
 _CREDITORS = "select id, name, callback_url, callback_secret, reference, now from creditor "
@@ -19,7 +19,7 @@ _MADE_WITH = {
 Made = Literal["customer", "bank_account", "mandate", "payment"]
 
 
-class Creditors(Books):
+class Creditors(BookFile):
     """Who may collect, and how late it is for each."""
 
     def add_creditor(self, creditor: Creditor, token_sha256: str) -> None:

@@ -1,6 +1,6 @@
 """The payers in the books: customers, their accounts, their mandates."""
 
-from deploy.practice_bank.ledger.books import Books, parsed, told_in_json
+from deploy.practice_bank.ledger.file import BookFile, parsed, told_in_json
 from deploy.practice_bank.rows import BankAccount, Customer, Mandate
 
 _MANDATES = """
@@ -9,7 +9,7 @@ _MANDATES = """
 """
 
 
-class Payers(Books):
+class Payers(BookFile):
     """Who pays, from which account, and with which leave."""
 
     def add_customer(self, customer: Customer) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from deploy.practice_bank.ledger.books import Books, parsed, told_in_json, written
+from deploy.practice_bank.ledger.file import BookFile, parsed, told_in_json, written
 from deploy.practice_bank.rows import Event, Payment, Planned
 
 _PAYMENTS = """
@@ -20,7 +20,7 @@ _EVENTS = """
 """
 
 
-class Payments(Books):
+class Payments(BookFile):
     """What was asked for, and all that happened."""
 
     def add_payment(self, payment: Payment) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.practice_bank import running
+from deploy.practice_bank import running_bank
 from tests.deploy.practice_bank.creditor import Creditor, Receiver, receiving
 
 
@@ -25,7 +25,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def http(state: Path) -> Iterator[httpx.Client]:
     with (
-        running(state, first_pause=timedelta(milliseconds=1)) as url,
+        running_bank(state, first_pause=timedelta(milliseconds=1)) as url,
         httpx.Client(base_url=url, trust_env=False) as http,
     ):
         yield http

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.practice_bank.ledger.books import LAYOUT
+from deploy.practice_bank.ledger.file import LAYOUT
 from tests.deploy.practice_bank.creditor import (
     ACCOUNT_NUMBER,
     Creditor,

@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from deploy.local.demo import shapes
-from deploy.local.demo.agreement import disagreements, without_mandate
-from deploy.local.demo.problems import BadBooks, Problem, shown
-from deploy.local.demo.shapes import Books, Place, Row
+from deploy.local.demo.agreement import contradictions, without_mandate
+from deploy.local.demo.problems import BadScript, Problem, shown
+from deploy.local.demo.shapes import Place, Row, Script
 
 R = TypeVar("R", bound=Row)
 
@@ -36,10 +36,10 @@ class Sheet(Generic[R]):
         return {str(row[column]) for row in self.raw if column in row} if self.readable else None
 
 
-def read_books(folder: Path) -> Books:
-    """The books of a folder. Raises BadBooks with everything that has to be put right."""
+def read_script(folder: Path) -> Script:
+    """The script in a folder. Raises BadScript with everything that has to be put right."""
     if not folder.is_dir():
-        raise BadBooks(
+        raise BadScript(
             folder, [Problem(Place(str(folder)), None, "is no folder; copy deploy/demo and change its files")]
         )
     sheets: dict[str, Sheet[Any]] = {
@@ -56,12 +56,12 @@ def read_books(folder: Path) -> Books:
     problems = [*business.problems, *(problem for sheet in sheets.values() for problem in sheet.problems)]
     names = {name: sheet.names("package" if name == "sales" else "name") for name, sheet in sheets.items()}
     rows: dict[str, Any] = {name: sheet.rows for name, sheet in sheets.items()}
-    problems += disagreements(rows, names)
+    problems += contradictions(rows, names)
     if not sheets["mandates"].problems:
         problems += without_mandate(rows["mandates"])
     if problems:
-        raise BadBooks(folder, problems)
-    return Books(business=business.rows[0], **rows)
+        raise BadScript(folder, problems)
+    return Script(business=business.rows[0], **rows)
 
 
 def _text(path: Path, sheet: Sheet[R]) -> str | None:

@@ -24,8 +24,8 @@ class _ByPrefix(httpx.AsyncBaseTransport):
         await self._wire.aclose()
 
 
-class Gateway:
-    """Speaks for one caller; every POST gets a new Idempotency-Key unless told another."""
+class Caller:
+    """Somebody with a token; every POST gets a new Idempotency-Key unless told another."""
 
     def __init__(self, system: System, token: str) -> None:
         self._http = httpx.AsyncClient(

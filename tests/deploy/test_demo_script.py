@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.local.demo import BOOKS
-from deploy.local.demo.books import read_books
+from deploy.local.demo import SCRIPT
 from deploy.local.demo.columns import money
 from deploy.local.demo.life import rounds
-from deploy.local.demo.problems import BadBooks
-from tests.deploy.small_books import SMALL, written
+from deploy.local.demo.problems import BadScript
+from deploy.local.demo.script import read_script
+from tests.deploy.small_script import SMALL, written
 
 
 def problems(folder: Path) -> list[str]:
-    with pytest.raises(BadBooks) as bad:
-        read_books(folder)
+    with pytest.raises(BadScript) as bad:
+        read_script(folder)
     return [str(problem) for problem in bad.value.problems]
 
 
@@ -46,25 +46,25 @@ def test_what_is_no_amount_is_refused_and_never_rounded(text: str) -> None:
         pytest.fail(f"{text!r} was read as {read}")
 
 
-# Books
+# Script
 
 
-def test_the_books_of_the_project_are_good() -> None:
-    books = read_books(BOOKS)
-    outcomes = Counter(booking.outcome for booking in books.bookings)
-    assert (len(books.clients), len(books.templates)) == (16, 9)
-    assert 350 <= len(books.bookings) <= 450
+def test_the_script_of_the_project_is_good() -> None:
+    script = read_script(SCRIPT)
+    outcomes = Counter(booking.outcome for booking in script.bookings)
+    assert (len(script.clients), len(script.templates)) == (16, 9)
+    assert 350 <= len(script.bookings) <= 450
     assert {"attended", "no_show", "cancelled", "refused", None} <= set(outcomes)
-    assert (books.days[0], books.days[-1], len(books.days)) == (date(2022, 9, 9), date(2022, 12, 9), 92)
+    assert (script.days[0], script.days[-1], len(script.days)) == (date(2022, 9, 9), date(2022, 12, 9), 92)
 
 
-def test_good_books_are_read_with_amounts_exact_and_times_of_the_business(tmp_path: Path) -> None:
-    books = read_books(written(tmp_path))
-    assert [template.price for template in books.templates] == [50000, None, 5000]
-    assert [sale.price for sale in books.sales] == [None, 45000, None]
-    assert books.templates[1].tiers[0].rate == 6005
-    first = books.bookings[0].starts_at
-    assert books.business.at(first.date(), first.time()).isoformat() == "2022-09-09T09:00:00+10:00"
+def test_a_good_script_is_read_with_amounts_exact_and_times_of_the_business(tmp_path: Path) -> None:
+    script = read_script(written(tmp_path))
+    assert [template.price for template in script.templates] == [50000, None, 5000]
+    assert [sale.price for sale in script.sales] == [None, 45000, None]
+    assert script.templates[1].tiers[0].rate == 6005
+    first = script.bookings[0].starts_at
+    assert script.business.at(first.date(), first.time()).isoformat() == "2022-09-09T09:00:00+10:00"
 
 
 def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
@@ -74,10 +74,10 @@ def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
         "mandates_csv": "client,starts_on,mandate,scenario\n",
         "sales_csv": SMALL["sales.csv"].split("A1")[0],
     }
-    books = read_books(
+    script = read_script(
         written(tmp_path, clients_csv=table, bookings_csv=SMALL["bookings.csv"].split("Ana")[0], **others)
     )
-    assert [(client.name, client.email) for client in books.clients] == [
+    assert [(client.name, client.email) for client in script.clients] == [
         ("Ana, the elder", "ana@clients.example"),
         ("Bo", None),
     ]
@@ -286,14 +286,14 @@ def test_a_package_that_is_never_closed_is_not_paid_for_after_use(tmp_path: Path
 
 
 def test_every_day_is_lived_from_the_first_on_which_something_happens_to_the_last(tmp_path: Path) -> None:
-    days = read_books(written(tmp_path)).days
+    days = read_script(written(tmp_path)).days
     assert days == [date(2022, 9, 9) + timedelta(days=count) for count in range(8)]
 
 
 def test_bookings_made_at_once_want_different_clients_and_times_of_practitioners(tmp_path: Path) -> None:
-    made = rounds(read_books(written(tmp_path)).bookings, {"Training": 60})
+    made = rounds(read_script(written(tmp_path)).bookings, {"Training": 60})
     assert [[booking.place.row for booking in together] for together in made] == [[2, 4], [3, 5], [6], [7]]
-    books = read_books(BOOKS)
-    for together in rounds(books.bookings, {service.name: service.minutes for service in books.services}):
+    script = read_script(SCRIPT)
+    for together in rounds(script.bookings, {service.name: service.minutes for service in script.services}):
         wants = [(b.client, (b.practitioner, b.starts_at)) for b in together]
         assert all(len(set(each)) == len(together) for each in zip(*wants, strict=True))

@@ -19,7 +19,7 @@ LAYOUT = 2
 """The number of the layout in `ledger.sql`; books of another one are set aside."""
 
 
-class Books:
+class BookFile:
     """An open file of books."""
 
     def __init__(self, state_dir: Path) -> None:

@@ -1,4 +1,4 @@
-"""Small books for the demo's tests: a studio with two clients, three packages and eight days."""
+"""A small script for the demo's tests: a studio with two clients, three packages and eight days."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ SMALL = {
 
 
 def written(folder: Path, **changes: str | bytes | None) -> Path:
-    """A folder of the small books, some of its files changed or left out; a name is written with `_` for the dot."""
+    """A folder of the small script, some of its files changed or left out; a name is written with `_` for the dot."""
     for file, text in SMALL.items():
         content = changes.get(file.replace(".", "_"), text)
         if content is not None:
