@@ -175,6 +175,8 @@ def is_away(error: BaseException) -> bool:
 
 COMMAND_SECONDS = 35
 """Longer than any statement may run: what has not answered by then is not there."""
+PRESENCE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+"""How PostgreSQL finds out within half a minute that a machine of ours is gone: it would keep its locks for hours."""
 IDLE_SECONDS = 10
 """A connection that nobody has used for so long is closed by PostgreSQL, which has only so many for all processes."""
 
@@ -202,6 +204,7 @@ class Database:
                 "timeout": 5,
                 "command_timeout": COMMAND_SECONDS,
                 "server_settings": {
+                    **PRESENCE,
                     "idle_in_transaction_session_timeout": "30s",
                     "idle_session_timeout": f"{IDLE_SECONDS}s",
                     "statement_timeout": "30s",

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared import failpoints
-from shared.database import Database, Db
+from shared.database import PRESENCE, Database, Db
 from shared.events import TYPES, Event, encode
 from shared.ids import new_id
 from shared.plumbing import outbox
@@ -245,7 +245,7 @@ async def leader(service: str, database: Database) -> AsyncIterator[AsyncConnect
         connect_args={
             "timeout": 5,
             "command_timeout": COMMAND_SECONDS,
-            "server_settings": {"idle_session_timeout": "30s"},
+            "server_settings": PRESENCE | {"idle_session_timeout": "30s"},
         },
     )
     async with engine.connect() as connection:

@@ -182,7 +182,7 @@ class Weather:
         database = urlsplit(self.system.database_urls["packages"]).path
         with suppress(OSError, asyncpg.PostgresError):
             there = urlsplit(self.database.direct)._replace(path=database).geturl()
-            connection = await asyncpg.connect(there, timeout=5)
+            connection = await asyncpg.connect(there, timeout=5, server_settings={"lock_timeout": "30s"})
             async with connection.transaction():
                 await connection.execute("select 1 from packages for update")
                 await asyncio.sleep(seconds)

@@ -41,13 +41,15 @@ class Proxy:
         await asyncio.gather(self._pump(reader, back), self._pump(there, writer), return_exceptions=True)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            await self.open.wait()
-            if writer not in self._flows:
-                break
-            writer.write(data)
-            await writer.drain()
-        writer.close()
+        try:
+            while data := await reader.read(65536):
+                await self.open.wait()
+                if writer not in self._flows:
+                    break
+                writer.write(data)
+                await writer.drain()
+        finally:  # also when the other end was killed, and reset it
+            writer.close()
 
 
 @asynccontextmanager

@@ -68,6 +68,13 @@ async def test_connections_that_were_closed_are_replaced_before_anybody_notices(
                 assert await db.scalar(text("select 1")) == 1
 
 
+async def test_the_server_finds_out_that_a_machine_is_gone(databases: Databases) -> None:
+    """One that vanishes in the middle of several statements is in none of them, and no other limit ends its locks."""
+    async with used(databases) as (database, _), database.transaction() as db:
+        for name, seconds in module.PRESENCE.items():
+            assert await db.scalar(text(f"show {name}")) == seconds
+
+
 async def test_who_waits_for_a_fact_is_woken_by_its_commit_and_not_by_another(databases: Databases) -> None:
     await databases.make("booking")
     await migrate("booking", databases.url("booking"))
