@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from shared.events.billing import PeriodOpened
 from shared.events.packages import SessionHeld
+from tests.harness.room import envelope
 from tests.packages.conftest import FORTNIGHTLY, Shop, attended, balance, cancelled, counts
 
 pytestmark = pytest.mark.servers
@@ -178,6 +180,27 @@ async def test_many_want_a_period_while_it_opens_and_as_many_as_it_brings_get_a_
     await shop.retry()
     assert counts(await shop.show(package)) == (0, 6, 0, 6, 0)
     assert await shop.refusals() == ["no_sessions_left"] * 24
+    await sound(shop)
+
+
+async def test_periods_that_come_in_one_list_are_entered_as_if_each_came_alone(shop: Shop) -> None:
+    """Of two packages, with a session ahead, and after their days have been billed: each entry has its own cause."""
+    one_by_one, in_a_list = [await fortnightly(shop) for _ in range(2)]
+    for package in (one_by_one, in_a_list):
+        await shop.hear(shop.ask(package, SECOND + timedelta(days=1)))
+    await shop.billed(date(2022, 10, 25))
+    for index, due in ((2, SECOND), (3, THIRD)):
+        await shop.period(one_by_one, index, due)
+    opened = [
+        PeriodOpened(package_id=in_a_list["package_id"], period_index=index, due_date=due)
+        for index, due in ((2, SECOND), (3, THIRD))
+    ]
+    await shop.room.consumer.process([envelope(fact, shop.business_id, fact.due_date) for fact in opened])
+    entries = [await shop.get(package, "history") for package in (one_by_one, in_a_list)]
+    seen = [[(e["kind"], e["sessions"], e["period_index"], e["business_date"]) for e in each] for each in entries]
+    assert sorted(seen[0]) == sorted(seen[1])
+    assert {("forfeited", -5, 2, str(SECOND)), ("forfeited", -6, 3, str(THIRD))} <= {*seen[1]}
+    assert counts(await shop.show(one_by_one)) == counts(await shop.show(in_a_list))
     await sound(shop)
 
 

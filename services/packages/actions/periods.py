@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from services.packages.actions import cause, post, post_all
 from services.packages.rules import lots
 from services.packages.tables import BilledDay, Hold, Lot, Package
-from shared.database import Db
+from shared.database import Context, Db
 from shared.errors import Later, Reject
 from shared.events.billing import DayBilled, PeriodOpened
 from shared.handlers import Heard
@@ -29,7 +29,7 @@ ENDING = (
     " from lots l where not l.ended and l.valid_to <= :date"
 )
 ENDING_OF_ALL = text(ENDING)
-ENDING_OF_ONE = text(ENDING + " and l.package_id = :package_id")
+ENDING_OF_ONE = text(ENDING + " and l.package_id = :package_id and l.period_index = :period_index")
 END = text(
     "with ending as (select * from unnest(cast(:entry_ids as uuid[]), cast(:package_ids as uuid[]),"
     "  cast(:periods as integer[]), cast(:lost as integer[])) as t (entry_id, package_id, period_index, lost)),"
@@ -77,16 +77,11 @@ def _arrival(lot: Lot, reason: str) -> dict[str, object]:
     return about | {"kind": "allocated", "quantity": lot.size, "reason": reason}
 
 
-async def _make_firm(db: Db, opened: Sequence[tuple[Package, Lot]]) -> None:
+async def _make_firm(db: Db, package: Package, window: lots.Window) -> None:
     """Sessions held ahead, and perhaps used by now, are of the lot that came (R-13)."""
-    of_these = Hold.package_id.in_({lot.package_id for _, lot in opened})
-    awaited = set(await db.scalars(select(Hold.package_id).where(of_these, Hold.state == "ahead")))
-    for package, lot in opened:
-        if package.package_id in awaited:
-            inside = _inside(package, lots.window(package, lot.period_index))
-            rows = select(Hold).where(*inside, Hold.state == "ahead").order_by(Hold.booking_id)
-            for hold in (await db.scalars(rows.with_for_update())).all():
-                await take(db, package, hold)
+    rows = select(Hold).where(*_inside(package, window), Hold.state == "ahead").order_by(Hold.booking_id)
+    for hold in (await db.scalars(rows.with_for_update())).all():
+        await take(db, package, hold)
 
 
 async def take(db: Db, package: Package, hold: Hold) -> None:
@@ -118,8 +113,7 @@ async def open_periods(db: Db, heard: Sequence[Heard[PeriodOpened]]) -> None:
     theirs = select(Package).where(Package.package_id.in_({each.event.package_id for each in heard}))
     locked = theirs.order_by(Package.package_id).with_for_update().execution_options(populate_existing=True)
     packages = {package.package_id: package for package in await db.scalars(locked)}
-    opened: list[Lot] = []
-    entries: list[dict[str, object]] = []
+    opened: list[tuple[Package, Lot, Context]] = []
     for event, context in ((each.event, each.context) for each in heard):
         package = packages.get(event.package_id)
         if package is None:
@@ -129,13 +123,16 @@ async def open_periods(db: Db, heard: Sequence[Heard[PeriodOpened]]) -> None:
         if event.period_index > package.periods_opened + 1:
             raise Later(f"period {package.periods_opened + 1} comes first")
         package.apply(event)
-        opened.append(lots.lot_of(package, event.period_index))
-        entries.append(_arrival(opened[-1], f"period {event.period_index}") | cause(context))
-    db.add_all(opened)
-    await post_all(db, entries)
-    await _make_firm(db, [(packages[lot.package_id], lot) for lot in opened])
-    for lot in opened:
-        await _end_if_over(db, lot, billed)
+        opened.append((package, lots.lot_of(package, event.period_index), context))
+    db.add_all(lot for _, lot, _ in opened)
+    await post_all(db, [_arrival(lot, f"period {lot.period_index}") | cause(context) for _, lot, context in opened])
+    ahead = select(Hold.package_id).where(Hold.package_id.in_(packages), Hold.state == "ahead")
+    awaited = set(await db.scalars(ahead))
+    for package, lot, context in opened:
+        if package.package_id in awaited or _is_over(lot, billed):
+            await db.enter(context)
+            await _make_firm(db, package, lots.window(package, lot.period_index))
+            await _end_if_over(db, lot, billed)
 
 
 async def open_first_lot(db: Db, package: Package) -> None:
@@ -143,13 +140,17 @@ async def open_first_lot(db: Db, package: Package) -> None:
     lot = lots.lot_of(package, 1)
     db.add(lot)
     await post_all(db, [_arrival(lot, "sale")])
-    if lot.valid_to is not None and lot.valid_to <= db.today:
+    if _is_over(lot, db.today):
         await _end_if_over(db, lot, await last_billed(db))
 
 
+def _is_over(lot: Lot, day: date) -> bool:
+    return lot.valid_to is not None and lot.valid_to <= day
+
+
 async def _end_if_over(db: Db, lot: Lot, billed: date) -> None:
-    if lot.valid_to is not None and lot.valid_to <= billed:
-        of_one = {"date": billed, "package_id": lot.package_id}
+    if _is_over(lot, billed):
+        of_one = {"date": billed, "package_id": lot.package_id, "period_index": lot.period_index}
         await _end(db, (await db.execute(ENDING_OF_ONE, of_one)).all())
 
 
