@@ -35,7 +35,7 @@ from shared.settings import NotConfigured, Settings
 DEAD_LINE = "{:<12} {:<36} {:>7} {:>7}  {:<18} {:<18} {:<36} {}\n"
 WORK_LINE = "{:<12} {:<10} {:>7} {:>8}  {:<25} {:<36} {}\n"
 PERSON_LINE = "{:<12} {:<36} {:<10} {:<36} {:<10} {}\n"
-NO_INTERVAL = {"22007", "22008"}
+NO_INTERVAL = {"22007", "22008", "22015"}
 """What PostgreSQL says of a text that is none."""
 
 

@@ -1,6 +1,7 @@
 """One service's database: its engine, its transactions, and the lock that binds a transaction to one business."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared import plumbing
 from shared.clock import BusinessClock
@@ -181,9 +183,14 @@ IDLE_SECONDS = 10
 """A connection that nobody has used for so long is closed by PostgreSQL, which has only so many for all processes."""
 
 
-def _refuse_closed(connection: DBAPIConnection, *_: object) -> None:
-    """Let the pool give a new connection for one that was closed meanwhile; known without asking the server."""
-    if connection.driver_connection.is_closed():
+def _note_rest(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _refuse_old(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+    """Let the pool give a new connection for one that was closed, or may be at any moment; the server is not asked."""
+    rests_since = record.info.get("rests_since", time.monotonic())
+    if connection.driver_connection.is_closed() or time.monotonic() - rests_since > IDLE_SECONDS / 2:
         raise DisconnectionError
 
 
@@ -212,7 +219,8 @@ class Database:
                 },
             },
         )
-        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self.engine.sync_engine, "checkin", _note_rest)
+        event.listen(self.engine.sync_engine, "checkout", _refuse_old)
         self._sessions = async_sessionmaker(self.engine, class_=Db, expire_on_commit=False)
         self.published: asyncio.Event = beside.published if beside else asyncio.Event()
         self.scheduled: asyncio.Event = beside.scheduled if beside else asyncio.Event()

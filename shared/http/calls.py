@@ -145,7 +145,8 @@ class Call:
     ) -> T:
         """Look at the outcome of an act that other services complete, until it is settled or `waiting` seconds passed.
 
-        A fact about the `subject` is the time to look. Looks now and then all the same: another replica may tell it.
+        A fact about the `subject` is the time to look. Looks now and then all the same: another replica may tell it,
+        or nobody.
         """
         news = self.database.news.setdefault(str(subject), asyncio.Event())
         loop = asyncio.get_running_loop()

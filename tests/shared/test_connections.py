@@ -68,6 +68,20 @@ async def test_connections_that_were_closed_are_replaced_before_anybody_notices(
                 assert await db.scalar(text("select 1")) == 1
 
 
+async def test_a_connection_that_may_be_closed_at_any_moment_is_not_given_out(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server closes it while it is being taken: who was given it would fail."""
+    monkeypatch.setattr(module, "IDLE_SECONDS", 2)
+    async with used(databases) as (database, _):
+        seen = set()
+        for pause in (0.0, 0.0, 1.1):
+            await asyncio.sleep(pause)
+            async with database.transaction() as db:
+                seen.add(await db.scalar(text("select pg_backend_pid()")))
+        assert len(seen) == 2
+
+
 async def test_the_server_finds_out_that_a_machine_is_gone(databases: Databases) -> None:
     """One that vanishes in the middle of several statements is in none of them, and no other limit ends its locks."""
     async with used(databases) as (database, _), database.transaction() as db:

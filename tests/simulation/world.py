@@ -11,7 +11,8 @@ from uuid import UUID
 
 import httpx
 from sqlalchemy import CursorResult, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from deploy.local.system import SERVICES
 from services.notify.channels import Outgoing
@@ -251,9 +252,9 @@ class World:
     async def _leader(self, service: str) -> AsyncConnection:
         """The session on which a relay reads and moves; alone here, it needs no lock."""
         if service not in self._leaders:
-            engine = self.services[service].backstage.engine
-            connection = engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-            self._leaders[service] = await connection.start()
+            url = self.services[service].backstage.url
+            engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+            self._leaders[service] = await engine.connect()
         return self._leaders[service]
 
     async def _see_what_is_set_aside(self, service: str) -> None:
