@@ -33,6 +33,7 @@ from shared.service import Service
 from shared.settings import NotConfigured, Settings
 
 DEAD_LINE = "{:<12} {:<36} {:>7} {:>7}  {:<18} {:<18} {:<36} {}\n"
+DEAD_HEAD = ("service", "type", "events", "parked", "oldest", "newest", "oldest_id", "error")
 WORK_LINE = "{:<12} {:<10} {:>7} {:>8}  {:<25} {:<36} {}\n"
 PERSON_LINE = "{:<12} {:<36} {:<10} {:<36} {:<10} {}\n"
 NO_INTERVAL = {"22007", "22008", "22015"}
@@ -47,8 +48,8 @@ class Site:
     settings: Settings
 
     @asynccontextmanager
-    async def databases(self, *names: str) -> AsyncIterator[dict[str, Database]]:
-        """The databases of these services; of all that are configured, where none is named."""
+    async def databases(self, *names: str, reading: bool = False) -> AsyncIterator[dict[str, Database]]:
+        """The databases of these services, or of all that are configured. Who only reads can do without some."""
         names = names or tuple(name for name in self.services if name in self.settings.database_url)
         async with AsyncExitStack() as stack:
             opened = {}
@@ -57,9 +58,13 @@ class Site:
                     raise NotConfigured(f"Set {_setting(name)}.")
                 opened[name] = Database(self.settings.database_url[name].get_secret_value(), pool_size=2)
                 stack.push_async_callback(opened[name].close)
-            if away := [line for name, database in opened.items() if (line := await _trouble(name, database))]:
-                raise SystemExit("\n".join(away))
-            yield opened
+            away = {name: line for name, database in opened.items() if (line := await _trouble(name, database))}
+            try:
+                if reading or not away:
+                    yield {name: database for name, database in opened.items() if name not in away}
+            finally:
+                if away:
+                    raise SystemExit("\n".join(away.values()))
 
     def need(self, *names: str) -> None:
         """Raises NotConfigured where a setting is missing that this command needs."""
@@ -164,17 +169,17 @@ async def send_again(asked: argparse.Namespace, site: Site) -> None:
 async def list_waiting(asked: argparse.Namespace, site: Site) -> None:
     """Two lists, the second only where there is something in it."""
     people = []
-    async with site.databases(*_named(asked)) as databases:
+    async with site.databases(*_named(asked), reading=True) as databases:
         sys.stdout.write(WORK_LINE.format("service", "work", "pieces", "attempts", "due", "first_id", "error"))
         for name, database in databases.items():
             for row in await waiting.work(database):
                 line = (name, row.kind, row.pieces, row.attempts, str(row.due_at), str(row.first_id), row.error)
                 sys.stdout.write(WORK_LINE.format(*line))
             people += [(name, *found) for found in await waiting.for_a_person(name, database)]
-    if people:
-        sys.stdout.write("\n" + PERSON_LINE.format("service", "business", "waits", "id", "since", "about"))
-    for name, business_id, row in people:
-        sys.stdout.write(PERSON_LINE.format(name, business_id, row.what, row.id, str(row.since_date), row.about))
+        if people:
+            sys.stdout.write("\n" + PERSON_LINE.format("service", "business", "waits", "id", "since", "about"))
+        for name, business_id, row in people:
+            sys.stdout.write(PERSON_LINE.format(name, business_id, row.what, row.id, str(row.since_date), row.about))
 
 
 async def remove_old(asked: argparse.Namespace, site: Site) -> None:
@@ -245,10 +250,8 @@ async def _by(asked: argparse.Namespace, database: Database) -> list[Context]:
 
 
 async def list_dead(_: argparse.Namespace, site: Site) -> None:
-    async with site.databases() as databases:
-        sys.stdout.write(
-            DEAD_LINE.format("service", "type", "events", "parked", "oldest", "newest", "oldest_id", "error")
-        )
+    async with site.databases(reading=True) as databases:
+        sys.stdout.write(DEAD_LINE.format(*DEAD_HEAD))
         for name, database in databases.items():
             for row in await dead_letters.groups(database):
                 ages = (str(row.oldest), str(row.newest), str(row.oldest_id or "-"))
@@ -257,15 +260,15 @@ async def list_dead(_: argparse.Namespace, site: Site) -> None:
 
 async def show_dead(asked: argparse.Namespace, site: Site) -> None:
     """Raises SystemExit where there is none."""
-    async with site.databases() as databases:
+    async with site.databases(reading=True) as databases:
         found = {name: await dead_letters.find(database, asked.id) for name, database in databases.items()}
-    shown = {name: row for name, row in found.items() if row}
-    if not shown:
-        raise SystemExit("No service has a failed event with this id.")
-    for row in shown.values():
-        if row["business_id"]:
-            row["envelope"] = orjson.loads(row["envelope"])
-    sys.stdout.write(orjson.dumps(shown, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+        shown = {name: row for name, row in found.items() if row}
+        if not shown:
+            raise SystemExit("No service has a failed event with this id.")
+        for row in shown.values():
+            if row["business_id"]:
+                row["envelope"] = orjson.loads(row["envelope"])
+        sys.stdout.write(orjson.dumps(shown, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 async def change_dead(act: dead_letters.Act, asked: argparse.Namespace, site: Site) -> None:

@@ -1,14 +1,20 @@
 """A command that cannot do its work says which setting is to be looked at, and never what that holds."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, insert
 
 from deploy.local.issuer import Issuer
 from services.__main__ import main
 from services.directdebit.main import service as directdebit
 from shared import log
+from shared.database import Database
+from shared.ids import new_id
+from shared.migrations import migrate
+from shared.plumbing import inbox_failed
 from shared.settings import NotConfigured
 from tests.harness.databases import Databases
 from tests.operating.hand import hand
@@ -63,6 +69,30 @@ async def test_a_login_that_there_is_not_is_no_traceback(databases: Databases, i
     do = hand({"directdebit": directdebit}, {"directdebit": databases.url("nowhere")}, issuer)
     with pytest.raises(SystemExit, match=r"directdebit: cannot reach .*PUNCHCARD_DATABASE_URL__DIRECTDEBIT"):
         await do("restore", "hold", "--by", "kim")
+
+
+@pytest.mark.servers
+async def test_who_only_reads_sees_what_can_be_reached(
+    databases: Databases, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the very hour in which a database is away."""
+    await databases.make("booking")
+    await migrate("booking", databases.url("booking"))
+    environment.setenv("PUNCHCARD_DATABASE_URL__BOOKING", databases.url("booking"))
+    booking, event_id = Database(databases.url("booking")), new_id()
+    async with booking.transaction() as db:
+        await db.execute(
+            insert(inbox_failed).values(event_id=event_id, type="a.b.v1", envelope="", error="", attempts=1)
+        )
+    for words in (("dead", "show", str(event_id)), ("dead", "list"), ("waiting",)):
+        with pytest.raises(SystemExit, match="directdebit: cannot reach"):
+            await asyncio.to_thread(main, words)
+    seen = capsys.readouterr().out
+    assert seen.count("booking") == 2
+    assert "a.b.v1" in seen
+    async with booking.transaction() as db:
+        await db.execute(delete(inbox_failed).where(inbox_failed.c.event_id == event_id))
+    await booking.close()
 
 
 def test_a_service_that_runs_still_needs_all_of_its_settings() -> None:
