@@ -56,7 +56,7 @@ class Site:
             for name in names:
                 if name not in self.settings.database_url:
                     raise NotConfigured(f"Set {_setting(name)}.")
-                opened[name] = Database(self.settings.database_url[name].get_secret_value(), pool_size=2)
+                opened[name] = Database(self.settings.database_url[name].get_secret_value(), pool_size=1)
                 stack.push_async_callback(opened[name].close)
             away = {name: line for name, database in opened.items() if (line := await _trouble(name, database))}
             try:

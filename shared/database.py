@@ -1,7 +1,6 @@
 """One service's database: its engine, its transactions, and the lock that binds a transaction to one business."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -12,14 +11,12 @@ from weakref import WeakValueDictionary, ref
 
 import asyncpg
 from pydantic import BaseModel
-from sqlalchemy import DateTime, Dialect, MetaData, Text, TypeDecorator, Uuid, event, insert, text
+from sqlalchemy import DateTime, Dialect, MetaData, Text, TypeDecorator, Uuid, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared import plumbing
 from shared.clock import BusinessClock
@@ -179,33 +176,19 @@ COMMAND_SECONDS = 35
 """Longer than any statement may run: what has not answered by then is not there."""
 PRESENCE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 """How PostgreSQL finds out within half a minute that a machine of ours is gone: it would keep its locks for hours."""
-IDLE_SECONDS = 10
-"""A connection that nobody has used for so long is closed by PostgreSQL, which has only so many for all processes."""
-
-
-def _note_rest(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-    record.info["rests_since"] = time.monotonic()
-
-
-def _refuse_old(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
-    """Let the pool give a new connection for one that was closed, or may be at any moment; the server is not asked."""
-    rests_since = record.info.get("rests_since", time.monotonic())
-    if connection.driver_connection.is_closed() or time.monotonic() - rests_since > IDLE_SECONDS / 2:
-        raise DisconnectionError
 
 
 class Database:
     """The engine of one service, and the wake-up calls of its relay and its workers."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, beside: "Database | None" = None) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, beside: "Database | None" = None) -> None:
         """`beside` another: connections of its own, the same wake-up calls; so that neither can starve the other."""
         self.url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
         self.engine = create_async_engine(
             self.url,
             pool_size=pool_size,
-            max_overflow=0,
+            max_overflow=pool_size,
             pool_timeout=5,
-            pool_use_lifo=True,  # so that what is not needed is left alone, and closed
             hide_parameters=True,  # what a statement was given never shows in an error or a log
             connect_args={
                 "timeout": 5,
@@ -213,14 +196,11 @@ class Database:
                 "server_settings": {
                     **PRESENCE,
                     "idle_in_transaction_session_timeout": "30s",
-                    "idle_session_timeout": f"{IDLE_SECONDS}s",
                     "statement_timeout": "30s",
                     "lock_timeout": "10s",
                 },
             },
         )
-        event.listen(self.engine.sync_engine, "checkin", _note_rest)
-        event.listen(self.engine.sync_engine, "checkout", _refuse_old)
         self._sessions = async_sessionmaker(self.engine, class_=Db, expire_on_commit=False)
         self.published: asyncio.Event = beside.published if beside else asyncio.Event()
         self.scheduled: asyncio.Event = beside.scheduled if beside else asyncio.Event()

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     smtp_url: str | None = Field(None, description="smtp://host:port, where notify hands over mail")
     mail_from: str = "no-reply@localhost"
     body_limit: int = Field(256 * 1024, description="bytes of an ordinary request body")
-    pool_size: int = 10
+    pool_size: int = 5
 
     @model_validator(mode="after")
     def _refuse_the_weak(self) -> Self:

@@ -1,13 +1,11 @@
 """Real servers for the tests that need them: each worker of pytest has databases of its own on one PostgreSQL."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-import uvloop
 from hypothesis import settings
 
 from deploy.local.issuer import Issuer
@@ -27,11 +25,6 @@ def pytest_configure() -> None:
     log.configure()
     settings.register_profile("busy cores", deadline=None)
     settings.load_profile("busy cores")
-
-
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that the services run on."""
-    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -74,7 +74,7 @@ async def audit_all(
 ) -> int:
     """Audit every business in the databases at these addresses, or one; say what is wrong. 0 if nothing is, else 1."""
     async with AsyncExitStack() as stack:
-        databases = {name: Database(url, pool_size=2) for name, url in urls.items()}
+        databases = {name: Database(url, pool_size=1) for name, url in urls.items()}
         for database in databases.values():
             stack.push_async_callback(database.close)
         report = await _report(databases, ask_bank, log_days, grace, again_after, only)

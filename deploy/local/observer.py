@@ -81,7 +81,7 @@ class Observer:
 
     def __init__(self, system: Parts) -> None:
         self.system = system
-        self.databases = {name: Database(url, pool_size=4) for name, url in system.database_urls.items()}
+        self.databases = {name: Database(url, pool_size=2) for name, url in system.database_urls.items()}
         self._heard: defaultdict[UUID, Heard] = defaultdict(Heard)
         self.bank = httpx.AsyncClient(base_url=system.bank_url, timeout=BANK_SECONDS)
 
