@@ -73,7 +73,7 @@ def an_inbox_that_handles_again(patch: pytest.MonkeyPatch) -> None:
 
 PLANTED = (
     (a_key_that_is_not_remembered, "asked twice"),
-    (a_debit_that_is_sent_under_another_key, "debited twice"),
+    pytest.param(a_debit_that_is_sent_under_another_key, "debited twice", marks=pytest.mark.at_length),
     pytest.param(a_relay_that_notes_first, "not heard", marks=pytest.mark.at_length),
 )
 """And what is said when it is found."""

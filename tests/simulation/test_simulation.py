@@ -62,6 +62,7 @@ def test_a_fault_is_found(
         live(simulation, lives(FOUND_WITHIN, shrink=False))
 
 
+@pytest.mark.at_length
 def test_what_is_handled_twice_has_one_effect(
     simulation: Callable[[], Simulation], monkeypatch: pytest.MonkeyPatch
 ) -> None:

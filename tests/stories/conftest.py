@@ -65,6 +65,7 @@ async def unruly_studio(unruly_system: System) -> AsyncIterator[Studio]:
 
 ALIKE_ON_RABBITMQ = (
     "test_erasure.py",
+    "test_instalments.py",
     "test_no_leaks.py",
     "test_recurring.py",
     "test_selling.py",
