@@ -68,6 +68,7 @@ ALIKE_ON_RABBITMQ = (
     "test_instalments.py",
     "test_no_leaks.py",
     "test_recurring.py",
+    "test_renewing.py",
     "test_selling.py",
     "test_two_businesses.py",
 )
