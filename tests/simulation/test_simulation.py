@@ -14,7 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.simulation.machine import NotRight, Simulation
 from tests.simulation.planted import PLANTED, Planted, an_inbox_that_handles_again
 
-LIVES = 15
+LIVES = 10
 """In CI always the same ones."""
 STEPS = 25
 FOUND_WITHIN = 40
