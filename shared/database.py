@@ -175,7 +175,7 @@ def is_away(error: BaseException) -> bool:
 COMMAND_SECONDS = 35
 """Longer than any statement may run: what has not answered by then is not there."""
 PRESENCE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
-"""How PostgreSQL finds out within half a minute that a machine of ours is gone: it would keep its locks for hours."""
+"""PostgreSQL looks for us after ten silent seconds: of a machine that is gone it would keep the locks for hours."""
 
 
 class Database:
