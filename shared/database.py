@@ -11,7 +11,18 @@ from weakref import WeakValueDictionary, ref
 
 import asyncpg
 from pydantic import BaseModel
-from sqlalchemy import DateTime, Dialect, MetaData, Text, TypeDecorator, Uuid, insert, text
+from sqlalchemy import (
+    CursorResult,
+    DateTime,
+    Dialect,
+    MetaData,
+    Text,
+    TextClause,
+    TypeDecorator,
+    Uuid,
+    insert,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -154,7 +165,7 @@ ENTER_BUSINESS = text(
     "select set_config('punchcard.business', cast(:id as text), true), now() as machine_now, b.* from (select 1) one"
     " left join business b on b.business_id = cast(cast(:id as text) as uuid)"
 )
-WRITE_OUTBOX = insert(plumbing.outbox)
+WRITE_OUTBOX = insert(plumbing.outbox).inline()  # nobody asks for the ids
 
 TRY_AGAIN = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock, lock time-out: the same transaction may well succeed the next time."""
@@ -202,6 +213,7 @@ class Database:
             },
         )
         self._sessions = async_sessionmaker(self.engine, class_=Db, expire_on_commit=False)
+        self._without_begin = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.published: asyncio.Event = beside.published if beside else asyncio.Event()
         self.scheduled: asyncio.Event = beside.scheduled if beside else asyncio.Event()
         self.news: WeakValueDictionary[str, asyncio.Event] = beside.news if beside else WeakValueDictionary()
@@ -230,6 +242,11 @@ class Database:
             self.published.set()
         if db.schedules:
             self.scheduled.set()
+
+    async def alone(self, statement: TextClause, values: dict[str, Any]) -> CursorResult[Any]:
+        """A statement that is a transaction by itself, in one round trip instead of three; for what is asked often."""
+        async with self._without_begin.connect() as connection:
+            return await connection.execute(statement, values)
 
     async def close(self) -> None:
         await self.engine.dispose()

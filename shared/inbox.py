@@ -209,16 +209,16 @@ class Consumer:
         log.warning(
             outcome, service=self.service, type=envelope.type, event_id=envelope.id, error=error.partition(":")[0]
         )
-        async with asyncio.timeout(ANSWER_SECONDS), self.database.transaction() as db:
+        async with asyncio.timeout(ANSWER_SECONDS):
             row = {"event_id": envelope.id, "business_id": envelope.businessid, "type": str(envelope.type)}
             trouble = {"error": error[:2000].replace("\0", ""), "seconds": seconds, "envelope": envelope.text()}
             so_far = {"attempts": tried.attempts, "leased_until": tried.leased_until}
-            await db.execute(SET_ASIDE, row | trouble | so_far)
+            await self.database.alone(SET_ASIDE, row | trouble | so_far)
 
     async def retry_due(self) -> int:
         """Try again the one that is due first; return how many were tried. One that ends the process is parked too."""
-        async with asyncio.timeout(ANSWER_SECONDS), self.database.transaction() as db:
-            row = (await db.execute(LEASE, {"lease": LEASE_SECONDS})).one_or_none()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            row = (await self.database.alone(LEASE, {"lease": LEASE_SECONDS})).one_or_none()
         if row is None:
             return 0
         envelope = Envelope.parse(orjson.loads(row.envelope))

@@ -10,10 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, func, text
+from sqlalchemy import Interval, bindparam, delete, func, text
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.database import Context, Database, Db
@@ -28,6 +27,12 @@ AT_ONCE = 8
 LEASE_SECONDS = 60
 WORK_SECONDS = 50
 LONGEST_PAUSE_SECONDS = 300
+_new = insert(work).values(due_at=now + bindparam("after", type_=Interval()))
+LEAVE = _new.on_conflict_do_update(
+    index_elements=work.primary_key,
+    set_={"attempts": 0, "due_at": func.greatest(work.c.due_at, _new.excluded.due_at)},
+    where=work.c.attempts > 0,
+)
 LEASE = text(
     "update work set attempts = attempts + 1, due_at = now() + make_interval(secs => :lease)"
     " where (kind, subject_id) = (select due.kind, due.subject_id"
@@ -89,9 +94,7 @@ async def schedule(db: Db, kind: str, subject_id: UUID, *, after: timedelta = ti
     """
     context = {name: str(value) for name, value in asdict(db.context).items() if value is not None}
     row = {"kind": kind, "subject_id": subject_id, "business_id": db.context.business_id, "context": context}
-    new = insert(work).values(**row, due_at=now + after)
-    again = {"attempts": 0, "due_at": func.greatest(work.c.due_at, new.excluded.due_at)}
-    await db.execute(new.on_conflict_do_update(index_elements=work.primary_key, set_=again, where=work.c.attempts > 0))
+    await db.execute(LEAVE, row | {"after": after})
     db.schedules = True
 
 
@@ -102,8 +105,7 @@ async def done(db: Db, kind: str, subject_id: UUID) -> None:
 
 async def take(database: Database, settings: Settings, kinds: Sequence[str]) -> Task | None:
     """The next piece of work that is due, leased; of the first of these kinds that has any."""
-    async with database.transaction() as db:
-        row = (await db.execute(LEASE, {"lease": LEASE_SECONDS, "kinds": kinds})).one_or_none()
+    row = (await database.alone(LEASE, {"lease": LEASE_SECONDS, "kinds": kinds})).one_or_none()
     if row is None:
         return None
     return Task(row.kind, row.subject_id, row.attempts, row.due_at, _context(row.context), settings)
@@ -121,9 +123,9 @@ async def do(database: Database, workers: Workers, task: Task) -> None:
         log.warning("postponed", kind=task.kind, subject_id=task.subject_id, seconds=pause, error=told(error))
         verdict, row = POSTPONE, piece | {"pause": pause, "error": told(error)[:2000].replace("\0", "")}
     try:
-        async with database.transaction() as db:
-            await db.execute(verdict, row)
-            db.schedules = bool(cast("CursorResult[Any]", await db.execute(RELEASE, piece)).rowcount)
+        noted = (await database.alone(verdict, row)).rowcount
+        if not noted and (await database.alone(RELEASE, piece)).rowcount:
+            database.scheduled.set()
     except Exception as error:  # noqa: BLE001 — its lease runs out, and it is done again; the others go on
         log.warning("not_noted", kind=task.kind, subject_id=task.subject_id, error=told(error))
 

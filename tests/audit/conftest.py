@@ -25,7 +25,7 @@ def own_system(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> I
         yield made
 
 
-@pytest.fixture(scope="session", params=SEASONS)
+@pytest.fixture(scope="package", params=SEASONS)
 async def season(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_url: str
 ) -> AsyncIterator[Bench]:

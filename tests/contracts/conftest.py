@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("contracts"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_system(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The six services in one process, the practice bank and the mail sink."""
     prefix = f"contracts_{new_id().hex[-8:]}"
@@ -39,7 +39,7 @@ class World:
     tokens: dict[str, str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def world(running_system: System) -> AsyncIterator[World]:
     """A business with one of each thing, and a neighbour; at the end every invariant holds at the first."""
     async with opened(running_system) as studio:

@@ -18,7 +18,7 @@ from shared.ids import new_id
 from tests.deploy.practice_bank.town import FRIDAY, Town, clock, running_town
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def town(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with running_town(tmp_path_factory.mktemp("clock"), postgres_url, "clock") as town:
         yield town

@@ -38,7 +38,8 @@ TIME_PASSES = (
     "with leases as (update work set due_at = due_at - interval '1 day' where due_at > now() returning 1),"
     f" pauses as ({PAUSES_END} returning 1),"
     " behind as (update outbox set not_before = created_at where not_before > now() returning 1)"
-    " select from leases union all select from pauses union all select from behind"
+    " select (select count(*) from leases) + (select count(*) from pauses) + (select count(*) from behind) as ended,"
+    "  exists (select from work) as scheduled, exists (select from outbox) as published"
 )
 """Leases, deadlines and pauses are in machine time, which the database tells; they end in the order they were to."""
 SET_ASIDE = "select from inbox_failed where next_attempt_at is not null limit 1"
@@ -191,9 +192,14 @@ class World:
         """So much that every lease has run out, and every pause has ended; how many did."""
         ended = 0
         for service, running in self.services.items():
-            ended += await self._sweep(service, TIME_PASSES)
-            running.backstage.scheduled.set()  # relays and workers look now and then, woken or not
-            running.backstage.published.set()
+            left = (await (await self._leader(service)).execute(text(TIME_PASSES))).one()
+            ended += left.ended
+            for there_is, woken in (
+                (left.scheduled, running.backstage.scheduled),
+                (left.published, running.backstage.published),
+            ):
+                if there_is:  # relays and workers look now and then, woken or not
+                    woken.set()
         return ended
 
     async def rest(self, *, called: bool = True) -> None:

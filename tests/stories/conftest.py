@@ -34,7 +34,7 @@ def _running(request: pytest.FixtureRequest, name: str, **options: Any) -> Itera
         yield made
 
 
-@pytest.fixture(scope="session", params=[EMBEDDED, RABBITMQ])
+@pytest.fixture(scope="package", params=[EMBEDDED, RABBITMQ])
 def running_system(request: pytest.FixtureRequest) -> Iterator[System]:
     """The six services, the practice bank and the mail sink."""
     with _running(request, "story") as made:
@@ -44,7 +44,7 @@ def running_system(request: pytest.FixtureRequest) -> Iterator[System]:
 AT_LENGTH = pytest.param("rabbitmq", marks=[*RABBITMQ.marks, pytest.mark.at_length])
 
 
-@pytest.fixture(scope="session", params=[EMBEDDED, AT_LENGTH])
+@pytest.fixture(scope="package", params=[EMBEDDED, AT_LENGTH])
 def unruly_system(request: pytest.FixtureRequest) -> Iterator[System]:
     """The same, over a bus that brings every event twice and in a random order."""
     with _running(request, "unruly", program="tests.harness.unruly") as made:

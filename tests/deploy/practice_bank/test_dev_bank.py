@@ -11,7 +11,7 @@ from deploy.practice_bank.scenarios import SCENARIOS
 from tests.deploy.practice_bank.town import FRIDAY, Town, bank, running_town
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def town(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with running_town(tmp_path_factory.mktemp("dev_bank"), postgres_url, "dev_bank") as town:
         yield town
