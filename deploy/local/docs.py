@@ -113,8 +113,7 @@ def _rules_of(path: Path) -> Iterator[str]:
             text = ast.get_docstring(node) or ""
             sentence = " ".join(text.split("\n\n")[0].split())
             sources = ", ".join(dict.fromkeys(SOURCE.findall(text)))
-            link = f"[{place}:{node.lineno}](../{place}#L{node.lineno})"
-            yield f"| `{node.name}` | {sentence} | {sources} | {link} |"
+            yield f"| `{node.name}` | {sentence} | {sources} | [{place}](../{place}) |"
 
 
 # Events

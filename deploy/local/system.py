@@ -1,14 +1,15 @@
 """The whole system on one machine: databases, bank, mail sink, and the services in one process or in six."""
 
+import asyncio
 import json
 import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import asyncpg
 import httpx
 
 from deploy.local.issuer import Issuer
@@ -24,6 +26,7 @@ from deploy.local.kept import Process, running_process
 from deploy.local.mail import MailSink
 from deploy.local.servers import ROOT, ServerFailed, free_ports, wait_for
 from deploy.practice_bank import running_bank
+from shared.provision import provision
 from shared.service import LEAVING_SECONDS
 from shared.settings import DEVELOPMENT_ISSUER
 
@@ -86,7 +89,7 @@ def system(
             program=program,
         )
         made.environment = _environment(made, amqp_url, prefix)
-        _provision(postgres_url, made.environment)
+        _provision(postgres_url, made.database_urls)
         for group in groups if start else ():
             stack.enter_context(served(made, *group))
         yield made
@@ -187,8 +190,10 @@ def _environment(made: System, amqp_url: str | None, prefix: str) -> dict[str, s
     }
 
 
-def _provision(postgres_url: str, environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "services", "databases", postgres_url]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ServerFailed(f"the databases could not be made: {(done.stderr or done.stdout).strip()[-500:]}")
+def _provision(postgres_url: str, urls: dict[str, str]) -> None:
+    """What `python -m services databases` does; in a thread, since here a loop may run already."""
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, provision(postgres_url, urls)).result()
+    except (OSError, asyncpg.PostgresError) as error:
+        raise ServerFailed(f"the databases could not be made: {error}") from error

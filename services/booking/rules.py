@@ -129,6 +129,7 @@ def cancel(
         by=by,
         reason=reason,
         returns_session=not late or waive,
+        waived=late and waive,
         had_session=booking.package_id is not None and booking.state != "holding",
         session_date=booking.session_date,
     )

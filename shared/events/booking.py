@@ -46,7 +46,8 @@ class BookingRefused(Event, type="booking.refused.v1", subject="booking_id", per
 class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id", personal={"reason": None}):
     """A booking is off. `returns_session` is false when it was cancelled inside the late-cancel window (R-18).
 
-    `had_session` is false when packages had not yet held one.
+    `waived` is true where staff gave the session back all the same; `had_session` is false when packages had not yet
+    held one.
     """
 
     booking_id: UUID
@@ -55,6 +56,7 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id",
     by: str
     reason: str | None
     returns_session: bool
+    waived: bool = False
     had_session: bool = True
     session_date: date
 

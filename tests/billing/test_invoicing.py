@@ -33,6 +33,7 @@ def days(*dates: tuple[int, int]) -> list[date]:
 
 @given(total=st.integers(0, 10**12), parts=st.integers(1, 500))
 def test_a_split_sums_to_the_total_and_its_larger_parts_come_first(total: int, parts: int) -> None:
+    """R-02."""
     made = invoicing.split(total, parts)
     assert sum(made) == total
     assert len(made) == parts
@@ -139,7 +140,7 @@ def closed(outcomes: Sequence[str], counted_before: int = 0, tiers: list[Tier] =
 
 
 def test_a_closure_owes_a_line_per_session_at_the_rate_of_all_of_them() -> None:
-    """V-08."""
+    """V-08, R-28."""
     made = invoicing.bill_closure(package(), closed([*["attended"] * 4, "no_show", "late_cancelled"]), today=SALE)
     assert made
     assert [line.amount_minor for line in made.lines] == [5500] * 6
@@ -149,6 +150,7 @@ def test_a_closure_owes_a_line_per_session_at_the_rate_of_all_of_them() -> None:
 
 
 def test_a_later_closure_is_rated_by_the_running_total() -> None:
+    """R-31."""
     few = invoicing.bill_closure(package(), closed(["attended"]), today=SALE)
     after_four = invoicing.bill_closure(package(), closed(["attended"], counted_before=4), today=SALE)
     assert few and after_four

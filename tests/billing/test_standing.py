@@ -136,6 +136,7 @@ YESTERDAY, TODAY, TOMORROW = (FIRST_DUE + timedelta(days=offset) for offset in (
 def test_an_instalment_reads(
     state: Any, due: date, open_minor: int, in_flight: int, provisional: int, reads: str
 ) -> None:
+    """R-33."""
     stands = Standing(state, due, open_minor, in_flight, provisional)
     assert standing.label([stands], today=TODAY) == reads
 

@@ -49,12 +49,15 @@ def test_a_cancelled_booking_returns_its_session() -> None:
     ("hours_before", "returns"), [(25, True), (24, True), (23.99, False), (1, False)], ids=lambda value: str(value)
 )
 def test_inside_the_late_cancel_window_the_session_is_used(hours_before: float, returns: bool) -> None:
+    """R-18."""
     assert cancelled(booking(late_cancel_hours=24), hours_before=hours_before).returns_session is returns
 
 
 def test_staff_may_waive_a_late_cancellation_and_a_client_may_not() -> None:
     late = booking(late_cancel_hours=24)
-    assert cancelled(late, hours_before=1, by_staff=True, waive=True).returns_session
+    waived = cancelled(late, hours_before=1, by_staff=True, waive=True)
+    assert waived.returns_session and waived.waived
+    assert not cancelled(late, hours_before=48, by_staff=True, waive=True).waived
     with pytest.raises(rules.OnlyStaffWaive):
         cancelled(late, hours_before=1, waive=True)
 
@@ -109,6 +112,7 @@ def test_clients_book_for_themselves_and_ahead_and_staff_may_record_what_was() -
 
 
 def test_attendance_is_recorded_once_the_session_has_started_and_may_be_corrected() -> None:
+    """R-21."""
     row = booking()
     with pytest.raises(rules.NotStarted):
         rules.record_attendance(row, attended=True, now=START - timedelta(minutes=1))

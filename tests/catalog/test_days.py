@@ -1,4 +1,4 @@
-"""Each date starts once at a business: whatever its zone does, whoever else is at work, and whatever dies."""
+"""Each date starts once at a business: whatever its zone does, whoever else is at work, and whatever dies (R-08)."""
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta

@@ -173,6 +173,7 @@ def standing(debit: Debit) -> tuple[Any, ...]:
 def test_every_order_with_any_duplicates_ends_in_the_same_state(
     life: tuple[list[ProviderFact], list[ProviderFact]], state: str
 ) -> None:
+    """R-39."""
     facts, arrivals = life
     at_once, one_by_one = a_debit(state, sequence=0), a_debit(state, sequence=0)
     if facts:

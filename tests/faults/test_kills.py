@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.conftest import EMBEDDED, Doomed, dies, on_rabbitmq
+from tests.faults.conftest import EMBEDDED, Doomed, dies, free_what_the_dead_held, on_rabbitmq
 from tests.harness.studio import FRIDAY, Studio, days
 from tests.stories.test_selling import PAID_IN_FULL
 
@@ -35,6 +35,7 @@ async def test_a_booking_and_its_cancellation_survive_a_kill(house: Doomed, stud
         assert answer.status_code == 200, answer.text
 
     await house.survive(failpoint, act)
+    await free_what_the_dead_held(studio, *house.victim)
     assert await studio.balance(package_id) == (9, 1, 0)
 
 
@@ -46,5 +47,6 @@ async def test_a_kill_between_commit_and_answer_does_it_once(house: Doomed, stud
         False: (f"/packages/v1/packages/{package_id}/adjustments", {"sessions": 1, "reason": "goodwill"}),
     }["booking" in house.victim]
     answer = await house.survive("http.committed", lambda: studio.owner.insist(path, body, Prefer="wait=10"))
+    await free_what_the_dead_held(studio, *house.victim)
     assert answer.is_success, answer.text
     assert await studio.balance(package_id) == ((9, 1, 0) if "booking" in house.victim else (11, 0, 0))

@@ -44,6 +44,7 @@ def test_no_digit_of_an_amount_is_lost(amount_minor: int, currency: str) -> None
 
 
 def test_a_date_says_its_weekday_and_its_month() -> None:
+    """R-54."""
     assert wording.day(date(2022, 9, 3)) == "Saturday 3 September 2022"
 
 

@@ -37,6 +37,7 @@ async def test_a_sale_may_change_the_terms_for_this_client(shop: Shop) -> None:
 
 
 async def test_a_preview_shows_the_sale_and_leaves_nothing(shop: Shop) -> None:
+    """R-52."""
     order = {"client_id": str(shop.client_id), "template_id": str(await shop.template()), "session_count": "3"}
     async with shop.room.http(shop.owner) as http:
         shown = await http.get("packages/preview", params=order)

@@ -163,6 +163,7 @@ def used(outcome: str | None, *, hours: int, state: str = "consumed") -> Hold:
 
 
 def test_closing_counts_attended_missed_and_late_and_leaves_what_is_still_to_come() -> None:
+    """R-27."""
     holds = [
         used("attended", hours=-3),
         used("no_show", hours=-2),

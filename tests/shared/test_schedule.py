@@ -11,7 +11,7 @@ from shared.schedule import Frequency, due_date, period_count, period_of
 
 
 def test_monthly_dates_return_to_the_day_of_the_first() -> None:
-    """V-14."""
+    """V-14, R-06."""
     dates = [due_date(date(2023, 1, 31), "monthly", index) for index in range(1, 8)]
     assert [(d.day, d.month) for d in dates] == [(31, 1), (28, 2), (31, 3), (30, 4), (31, 5), (30, 6), (31, 7)]
 
@@ -25,6 +25,7 @@ def test_a_month_is_never_skipped_and_never_doubled(first: date, index: int) -> 
 
 @given(first=st.dates(date(2000, 1, 1), date(2100, 1, 1)), index=st.integers(1, 600))
 def test_weeks_are_counted_from_the_first_date(first: date, index: int) -> None:
+    """R-05."""
     assert due_date(first, "weekly", index) == first + timedelta(days=7 * (index - 1))
     assert due_date(first, "fortnightly", index) == first + timedelta(days=14 * (index - 1))
 
