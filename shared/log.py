@@ -27,11 +27,11 @@ PROCESSORS: list[structlog.typing.Processor] = [
 AS_JSON = structlog.processors.JSONRenderer(default=str)
 
 
-def configure() -> None:
-    """Set up logging for this process: ours, and the warnings of libraries, through one pipe."""
+def configure(level: int = logging.INFO) -> None:
+    """Set up logging for this process: ours from this level on, and the warnings of libraries, through one pipe."""
     structlog.configure(
         processors=[*PROCESSORS, AS_JSON],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
     pipe = logging.StreamHandler(sys.stdout)

@@ -1,5 +1,6 @@
 """Real servers for the tests that need them: each worker of pytest has databases of its own on one PostgreSQL."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -22,7 +23,7 @@ Rooms = Callable[..., Awaitable[Room]]
 
 
 def pytest_configure() -> None:
-    log.configure()
+    log.configure(logging.WARNING)  # a failure is not to be searched for among requests
     settings.register_profile("busy cores", deadline=None)
     settings.load_profile("busy cores")
 

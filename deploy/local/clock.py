@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deploy.local import here
 from deploy.local.issuer import Issuer
 from deploy.local.observer import NotQuiet, Observer
 from deploy.local.state import STATE, Addresses, State, current_business, from_caller, read_addresses
@@ -276,7 +277,7 @@ async def _at(state: Path, business: UUID | None) -> AsyncIterator[At]:
     url = f"{addresses.urls['catalog']}/catalog/v1/"
     observer = Observer(addresses)
     try:
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
+        async with here.async_client(base_url=url, headers=headers, timeout=30) as http:
             profile = await ask(http, "GET", "business")
             test_now = profile["test_now"] and datetime.fromisoformat(profile["test_now"])
             yield At(http, addresses, observer, business_id, profile["name"], profile["zone"], test_now)

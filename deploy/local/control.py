@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.local import here
 from deploy.local.fleet import Condition, Fleet
 from deploy.local.servers import ServerFailed, wait_for
 from deploy.local.state import STATE, Addresses, State, from_caller, read_addresses
@@ -124,7 +125,7 @@ def status(state: State = STATE) -> None:
 def _waiting(url: str | None, name: str) -> list[str]:
     """What waits in a service, by its own account; the gateway has no route to that."""
     try:
-        found = httpx.get(f"{url}/{name}/health/detail", timeout=5).raise_for_status().json()
+        found = here.request("GET", f"{url}/{name}/health/detail", timeout=5).raise_for_status().json()
     except (httpx.HTTPError, ValueError):
         return ["no answer"]
     return [f"{found[each]:.0f}" for each in ("pending", "retrying", "parked", "work")]

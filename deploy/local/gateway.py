@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from deploy.gateway.find import ROUTES, tell
+from deploy.local import here
 from deploy.local.kept import Process, running_process
 from deploy.local.servers import CACHE, ROOT, NoServer, free_ports, note, wait_for
 
@@ -34,7 +35,7 @@ class Gateway:
         front, inside = port or free_ports(1)[0], *free_ports(1)
         self.url = f"http://127.0.0.1:{front}"
         self._folder, self._routes = folder, folder / "dynamic"
-        self._asked = httpx.Client(base_url=f"http://127.0.0.1:{inside}", timeout=5)
+        self._asked = here.client(base_url=f"http://127.0.0.1:{inside}", timeout=5)
         self._command = [
             _traefik(),
             f"--entryPoints.web.address=127.0.0.1:{front}",

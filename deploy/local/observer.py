@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-import httpx
 from sqlalchemy import text
 
 from deploy.audit.auditing import audit
 from deploy.audit.books import BankLog, Books
 from deploy.audit.reading import SUBSCRIPTIONS, read_books
+from deploy.local import here
 from deploy.local.system import BANK_SECONDS, SERVICES
 from shared.database import Context, Database
 
@@ -83,7 +83,7 @@ class Observer:
         self.system = system
         self.databases = {name: Database(url, pool_size=2) for name, url in system.database_urls.items()}
         self._heard: defaultdict[UUID, Heard] = defaultdict(Heard)
-        self.bank = httpx.AsyncClient(base_url=system.bank_url, timeout=BANK_SECONDS)
+        self.bank = here.async_client(base_url=system.bank_url, timeout=BANK_SECONDS)
 
     async def close(self) -> None:
         await self.bank.aclose()

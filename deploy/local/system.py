@@ -21,6 +21,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 
+from deploy.local import here
 from deploy.local.issuer import Issuer
 from deploy.local.kept import Process, running_process
 from deploy.local.mail import MailSink
@@ -129,7 +130,8 @@ def served(
 
 def _ready(url: str, names: tuple[str, ...]) -> bool | None:
     try:
-        answers = [httpx.get(f"{url}/{name}/health/ready", timeout=2) for name in names]
+        with here.client(base_url=url, timeout=2) as http:
+            answers = [http.get(f"/{name}/health/ready") for name in names]
     except httpx.TransportError:
         return None
     return all(answer.status_code == 200 for answer in answers) or None
@@ -157,7 +159,7 @@ async def bank_account(made: System, business_id: UUID, name: str, now: datetime
         "reference": str(business_id),
         "now": now and now.isoformat(),
     }
-    async with httpx.AsyncClient() as http:
+    async with here.async_client() as http:
         answer = (await http.post(f"{made.bank_url}/practice/creditors", json=account)).raise_for_status()
     return {"access_token": answer.json()["creditors"]["access_token"], "callback_secrets": [secret]}
 

@@ -16,12 +16,12 @@ from threading import Thread
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
 import psutil
 import typer
 import uvicorn
 from starlette.applications import Starlette
 
+from deploy.local import here
 from deploy.local.control import Orders
 from deploy.local.fleet import Fleet, Say, behind_gateway, fleet
 from deploy.local.mail import mail_app
@@ -223,9 +223,9 @@ def _is_free(port: int) -> bool:
 
 def call_back(bank_url: str) -> None:
     """What the bank could not tell an earlier run, it tells now."""
-    unsent = httpx.get(f"{bank_url}/practice/callbacks", params={"state": "unsent"}).raise_for_status()
+    unsent = here.request("GET", f"{bank_url}/practice/callbacks", params={"state": "unsent"}).raise_for_status()
     for callback in unsent.json()["callbacks"]:
-        httpx.post(f"{bank_url}/practice/callbacks/{callback['id']}/resend").raise_for_status()
+        here.request("POST", f"{bank_url}/practice/callbacks/{callback['id']}/resend").raise_for_status()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
+from deploy.local import here
 from deploy.local.kept import Process, running_process
 from deploy.local.servers import free_ports, wait_for
 from tests.bench.plain_service import TABLES
@@ -39,7 +40,7 @@ def plain(folder: Path, names: Databases, environment: Mapping[str, str]) -> Ite
 
         def ready() -> bool | None:
             try:
-                return httpx.get(f"http://127.0.0.1:{port}/docs", timeout=2).is_success or None
+                return here.request("GET", f"http://127.0.0.1:{port}/docs", timeout=2).is_success or None
             except httpx.TransportError:
                 return None
 

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.local import here
 from tests.contracts.conftest import World
 from tests.stories.test_two_businesses import ENDPOINTS, NO_IDS, NOT_OURS_TO_CALL
 
@@ -12,7 +13,7 @@ from tests.stories.test_two_businesses import ENDPOINTS, NO_IDS, NOT_OURS_TO_CAL
 def asked(world: World, verb: str, path: str, caller: str = "the owner", **params: Any) -> httpx.Response:
     headers = {"Authorization": f"Bearer {world.tokens[caller]}", "Idempotency-Key": "the same for all of them"}
     address = world.url + path.format(**NO_IDS | world.things)
-    return httpx.request(verb, address, headers=headers, params=params)
+    return here.request(verb, address, headers=headers, params=params)
 
 
 @pytest.mark.parametrize(("verb", "path"), ENDPOINTS)

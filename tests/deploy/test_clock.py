@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 
+from deploy.local import here
 from deploy.local.clock import advance
 from deploy.local.observer import Observer
 from deploy.local.state import Addresses, noted, read_addresses
@@ -96,10 +96,10 @@ def test_callbacks_to_another_business_are_none_of_ours(town: Town) -> None:
     town.settle(test_now=FRIDAY)
     town.open_account(FRIDAY)
     stranger = {"name": "Stranger", "callback_url": "http://127.0.0.1:9/", "callback_secret": "a secret of a stranger"}
-    opened = httpx.post(f"{town.system.bank_url}/practice/creditors", json=stranger | {"now": FRIDAY})
+    opened = here.request("POST", f"{town.system.bank_url}/practice/creditors", json=stranger | {"now": FRIDAY})
     payer = {"account_holder_name": "Bo", "account_number": "12345", "branch_code": "062-000", "currency": "AUD"}
     headers = {"Authorization": f"Bearer {opened.json()['creditors']['access_token']}"}
-    with httpx.Client(base_url=town.system.bank_url, headers=headers) as http:
+    with here.client(base_url=town.system.bank_url, headers=headers) as http:
         mandate = http.post("/practice/mandates", json={"mandates": payer}).json()["mandates"]["id"]
         payment = {"amount": 1, "currency": "AUD", "charge_date": "2022-09-09", "links": {"mandate": mandate}}
         http.post("/payments", json={"payments": payment}).raise_for_status()

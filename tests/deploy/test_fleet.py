@@ -38,7 +38,7 @@ async def studio(launched: Fleet) -> AsyncIterator[Studio]:
 
 async def test_all_are_replaced_under_load_and_no_request_fails(studio: Studio, launched: Fleet) -> None:
     before = {each.pid for each in launched.conditions()}
-    load = Load(studio, seed=1, patient=False)
+    load = Load(studio, seed=1, patient=False, pause=0.2)
     await load.settle(people=2)
     working = asyncio.ensure_future(load.work(seconds=600))
     await asyncio.to_thread(launched.roll, SERVICES)
@@ -56,7 +56,7 @@ async def test_all_are_replaced_under_load_and_no_request_fails(studio: Studio, 
 
 async def test_who_is_killed_is_started_again(studio: Studio, launched: Fleet) -> None:
     """Those who insist get their answers from the one that is left."""
-    load = Load(studio, seed=2, patient=True)
+    load = Load(studio, seed=2, patient=True, pause=0.2)
     await load.settle(people=2)
     victim = next(each for each in launched.conditions() if each.name == "packages.2")
     working = asyncio.ensure_future(load.work(seconds=600))

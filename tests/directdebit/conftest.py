@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from deploy.local import here
 from deploy.practice_bank import running_bank
 from deploy.practice_bank.courier import signature
 from services.directdebit import workers
@@ -68,7 +69,7 @@ class Provider:
 
 @pytest.fixture(scope="session")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    with running_bank(tmp_path_factory.mktemp("bank")) as url, httpx.Client(base_url=url) as http:
+    with running_bank(tmp_path_factory.mktemp("bank")) as url, here.client(base_url=url) as http:
         target = {"callback_url": "http://127.0.0.1:9/", "callback_secret": SECRET, "now": "2022-09-27T08:00:00+10:00"}
         made = http.post("/practice/creditors", json={"name": "Harbour Studio", **target}).json()["creditors"]
         yield Provider(url, made["access_token"], http)

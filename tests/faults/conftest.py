@@ -22,30 +22,35 @@ class Doomed:
 
     def __init__(self, made: System, victim: Sequence[str]) -> None:
         self.system, self.victim = made, victim
-        self._well = ExitStack()
-        self._well.enter_context(served(made, *victim))
+        self._fate = made.logs / "fate"
+        self._running = ExitStack()
+        self._start()
+
+    def _start(self) -> None:
+        self._fate.write_text("")
+        self._process = self._running.enter_context(served(self.system, *self.victim, failpoint=f"@{self._fate}"))
 
     def close(self) -> None:
-        self._well.close()
+        self._running.close()
 
     @contextmanager
     def away(self) -> Iterator[None]:
         """The victim is stopped, and started again afterwards."""
-        self._well.close()
+        self.close()
         try:
             yield
         finally:
-            self._well.enter_context(served(self.system, *self.victim))
+            self._start()
 
     async def survive(self, failpoint: str, act: Callable[[], Awaitable[T]]) -> T:
         """Act while the victim dies at a failpoint and is started again; return what the act returned."""
-        self._well.close()
-        with served(self.system, *self.victim, failpoint=failpoint) as process:
-            acting = asyncio.ensure_future(act())
-            async with asyncio.timeout(DEATH_SECONDS):
-                while process.alive():  # noqa: ASYNC110 — a process, not a task
-                    await asyncio.sleep(0.02)
-        self._well.enter_context(served(self.system, *self.victim))
+        self._fate.write_text(failpoint)
+        acting = asyncio.ensure_future(act())
+        async with asyncio.timeout(DEATH_SECONDS):
+            while self._process.alive():  # noqa: ASYNC110 — a process, not a task
+                await asyncio.sleep(0.02)
+        self.close()
+        self._start()
         return await acting
 
 

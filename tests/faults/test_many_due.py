@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.local import here
 from deploy.local.kept import Process
 from deploy.local.servers import free_ports
 from deploy.local.system import System, served, system
@@ -220,7 +221,7 @@ async def sign(studio: Studio) -> list[str]:
     headers = {"Authorization": f"Bearer {studio.account['access_token']}"}
     hands = asyncio.Semaphore(HANDS)
     limits = httpx.Limits(max_connections=HANDS)
-    async with httpx.AsyncClient(base_url=studio.system.bank_url, headers=headers, limits=limits, timeout=30) as bank:
+    async with here.async_client(base_url=studio.system.bank_url, headers=headers, limits=limits, timeout=30) as bank:
 
         async def one() -> str:
             async with hands:

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from deploy.local import here
 from deploy.local.system import System
 from shared.ids import new_id
 from tests.harness.leaks import found_in
@@ -13,7 +14,7 @@ from tests.harness.leaks import found_in
 class _ByPrefix(httpx.AsyncBaseTransport):
     def __init__(self, urls: dict[str, str]) -> None:
         self._urls = {name: httpx.URL(url) for name, url in urls.items()}
-        self._wire = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=100))
+        self._wire = httpx.AsyncHTTPTransport(verify=here.NO_TLS, limits=httpx.Limits(max_connections=100))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         target = self._urls[request.url.path.split("/")[1]]

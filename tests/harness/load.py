@@ -38,6 +38,8 @@ class Load:
     studio: Studio
     seed: int
     patient: bool
+    pause: float = 0.05
+    """Seconds that somebody rests at most between two acts."""
     booked: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     bought: set[str] = field(default_factory=set)
@@ -84,7 +86,7 @@ class Load:
             await self.studio.begin_day(today)
 
     async def _act(self, person: Person) -> None:
-        while not await self._paused(person.chance.uniform(0, 0.05)):
+        while not await self._paused(person.chance.uniform(0, self.pause)):
             what = person.chance.random()
             if what < 0.6 or not person.open:
                 await self._book(person)

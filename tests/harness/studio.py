@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import httpx
 from sqlalchemy import text
 
 from deploy.audit.auditing import audit
@@ -204,16 +203,15 @@ class Studio:
 
     async def mandate(self, payments: str, client_id: str | None = None, cause: str | None = None) -> str:
         """The client signs at the bank's own page; the bank settles, declines, or waits for a word on each payment."""
-        async with httpx.AsyncClient(base_url=self.system.bank_url) as bank:
-            account = {
-                "account_holder_name": "Ana",
-                "account_number": "123456789",
-                "branch_code": "062-000",
-                "currency": "AUD",
-            }
-            headers = {"Authorization": f"Bearer {self.account['access_token']}"}
-            answer = await bank.post("/practice/mandates", json={"mandates": account}, headers=headers)
-            provider_mandate: str = answer.raise_for_status().json()["mandates"]["id"]
+        account = {
+            "account_holder_name": "Ana",
+            "account_number": "123456789",
+            "branch_code": "062-000",
+            "currency": "AUD",
+        }
+        headers = {"Authorization": f"Bearer {self.account['access_token']}"}
+        answer = await self.observer.bank.post("/practice/mandates", json={"mandates": account}, headers=headers)
+        provider_mandate: str = answer.raise_for_status().json()["mandates"]["id"]
         await self.behave(provider_mandate, payments, cause)
         body = {
             "payer_id": client_id or self.ana,
@@ -231,14 +229,13 @@ class Studio:
 
     async def payments(self, provider_mandate: str) -> list[dict[str, Any]]:
         """The bank's own log of what it was asked to take on a mandate, oldest first."""
-        async with httpx.AsyncClient(base_url=self.system.bank_url) as bank:
-            log = (await bank.get("/practice/log")).json()["payments"]
+        log = (await self.observer.bank.get("/practice/log")).json()["payments"]
         return [payment for payment in reversed(log) if payment["links"]["mandate"] == provider_mandate]
 
     async def at_the_bank(self, payment_id: str, verb: str, **details: Any) -> None:
         """Tell the bank what becomes of a payment."""
-        async with httpx.AsyncClient(base_url=self.system.bank_url) as bank:
-            (await bank.post(f"/practice/payments/{payment_id}/{verb}", json=details)).raise_for_status()
+        path = f"/practice/payments/{payment_id}/{verb}"
+        (await self.observer.bank.post(path, json=details)).raise_for_status()
 
     async def mails(self, recipient: str) -> list[str]:
         """The subjects of the mails to somebody of this business, in the order they came."""

@@ -1,5 +1,6 @@
 """Booking's doors as the tests of the web's plumbing use them: one studio where a session can be booked."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -87,4 +88,4 @@ def logged() -> Iterator[StringIO]:
     try:
         yield said
     finally:
-        log.configure()
+        log.configure(logging.WARNING)

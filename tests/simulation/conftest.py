@@ -41,7 +41,7 @@ def seams() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "COPY_WAIT_SECONDS", -1.0)  # what has not come will not come while one waits
         yield patch
-    log.configure()
+    log.configure(logging.WARNING)
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@
 
 import asyncio
 
-import httpx
 import pytest
 
+from deploy.local import here
 from tests.harness.studio import FRIDAY, Studio, days
 from tests.stories.test_post_bill import post_bill
 
@@ -48,11 +48,11 @@ async def test_a_decline_reopens_the_instalment_once_and_tells_client_and_staff_
     await studio.at_the_bank(payment["id"], "decline", cause="insufficient_funds")
     await studio.quiet()
 
-    async with httpx.AsyncClient(base_url=studio.system.bank_url) as bank:
-        log = (await bank.get("/practice/callbacks")).json()["callbacks"]
-        of_this = [webhook["id"] for webhook in log if payment["id"] in str(webhook["body"])]
-        assert len(of_this) >= 2, "submitted and failed were both called back"
-        await asyncio.gather(*(bank.post(f"/practice/callbacks/{webhook}/resend") for webhook in of_this * 3))
+    bank = studio.observer.bank
+    log = (await bank.get("/practice/callbacks")).json()["callbacks"]
+    of_this = [webhook["id"] for webhook in log if payment["id"] in str(webhook["body"])]
+    assert len(of_this) >= 2, "submitted and failed were both called back"
+    await asyncio.gather(*(bank.post(f"/practice/callbacks/{webhook}/resend") for webhook in of_this * 3))
 
     (invoice,) = await studio.invoices(package_id)
     assert (invoice["label"], invoice["open_minor"], invoice["in_flight_minor"]) == ("overdue", 12000, 0)
@@ -65,7 +65,7 @@ async def test_a_decline_reopens_the_instalment_once_and_tells_client_and_staff_
 
 @pytest.mark.parametrize("signature", ["", "0" * 64, "ü", "é" * 64])
 async def test_a_callback_that_is_not_signed_changes_nothing(studio: Studio, signature: str) -> None:
-    async with httpx.AsyncClient(base_url=studio.system.urls["directdebit"]) as stranger:
+    async with here.async_client(base_url=studio.system.urls["directdebit"]) as stranger:
         answer = await stranger.post(
             f"/directdebit/v1/providers/{studio.business_id}/callbacks",
             content=b'{"events":[{"id":"EV1"}]}',

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.local import here
 from deploy.practice_bank import running_bank
 from tests.deploy.practice_bank.creditor import Creditor, Receiver, receiving
 
@@ -26,7 +27,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def http(state: Path) -> Iterator[httpx.Client]:
     with (
         running_bank(state, first_pause=timedelta(milliseconds=1)) as url,
-        httpx.Client(base_url=url, trust_env=False) as http,
+        here.client(base_url=url) as http,
     ):
         yield http
 

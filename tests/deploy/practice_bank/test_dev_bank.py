@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from deploy.local import here
 from deploy.practice_bank.scenarios import SCENARIOS
 from tests.deploy.practice_bank.town import FRIDAY, Town, bank, running_town
 
@@ -35,7 +35,7 @@ def test_a_scenario_is_set_on_a_payer_and_said_in_sentences(town: Town) -> None:
 
     assert "Ana, account ending 89: decline." in bank(town.state, "decline").stdout, "the first, unless one is named"
     headers = {"Authorization": f"Bearer {account['access_token']}"}
-    with httpx.Client(base_url=town.system.bank_url, headers=headers) as http:
+    with here.client(base_url=town.system.bank_url, headers=headers) as http:
         for name in mandates:
             links = {"mandate": mandates[name]}
             payment = {"amount": 1, "currency": "AUD", "charge_date": "2022-09-09", "links": links}

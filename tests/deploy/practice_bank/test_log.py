@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.local import here
 from deploy.practice_bank.ledger.file import LAYOUT
 from tests.deploy.practice_bank.creditor import (
     ACCOUNT_NUMBER,
@@ -134,7 +135,7 @@ def bank_process(state: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Cli
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            with httpx.Client(base_url=process.stdout.readline().strip(), trust_env=False) as http:
+            with here.client(base_url=process.stdout.readline().strip()) as http:
                 yield process, http
         finally:
             process.kill()

@@ -15,6 +15,7 @@ import asyncpg
 import httpx
 from typer.testing import CliRunner, Result
 
+from deploy.local import here
 from deploy.local.cli import commands
 from deploy.local.state import Addresses, current_business, noted
 from deploy.local.system import System, bank_account, system
@@ -54,7 +55,7 @@ class Town:
         token = self.system.issuer.staff(current_business(self.state))
         url = f"{self.system.urls[service]}/{service}/v1/{path}"
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(new_id())}
-        answer = httpx.request(method, url, json=body, headers=headers)
+        answer = here.request(method, url, json=body, headers=headers)
         document: dict[str, Any] = answer.raise_for_status().json()
         return document
 
@@ -73,7 +74,8 @@ class Town:
             "POST", "clients", {"name": name, "email": f"{name.lower().replace(' ', '.')}@clients.example"}
         )
         payer = {"account_holder_name": name, "account_number": "123456789", "branch_code": "062-000"}
-        answer = httpx.post(
+        answer = here.request(
+            "POST",
             f"{self.system.bank_url}/practice/mandates",
             json={"mandates": payer | {"currency": "AUD"}},
             headers={"Authorization": f"Bearer {account['access_token']}"},
@@ -90,7 +92,9 @@ class Town:
     @property
     def bank_now(self) -> str | None:
         """How late it is at the bank for this business."""
-        found = httpx.get(f"{self.system.bank_url}/practice/creditors", params={"reference": str(self.business_id)})
+        found = here.request(
+            "GET", f"{self.system.bank_url}/practice/creditors", params={"reference": str(self.business_id)}
+        )
         (creditor,) = found.json()["creditors"]
         now: str | None = creditor["now"]
         return now
