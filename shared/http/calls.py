@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
@@ -65,8 +65,17 @@ class Call:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Db]:
-        """A transaction in the caller's business, on its clock."""
-        async with self.database.transaction(self.context) as db:
+        """A transaction in the caller's business, on its clock; waits a moment for a business that is quite new."""
+        give_up = asyncio.get_running_loop().time() + COPY_WAIT_SECONDS
+        async with AsyncExitStack() as entered:
+            while True:
+                try:
+                    db = await entered.enter_async_context(self.database.transaction(self.context))
+                    break
+                except NotYetKnown:
+                    if asyncio.get_running_loop().time() > give_up:
+                        raise
+                    await asyncio.sleep(COPY_PAUSE_SECONDS)
             yield db
 
     @asynccontextmanager

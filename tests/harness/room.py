@@ -51,9 +51,9 @@ class Room:
     def consumer(self) -> Consumer:
         return self.running.consumer
 
-    async def business(self, test_now: datetime | None = None) -> UUID:
+    async def business(self, test_now: datetime | None = None, business_id: UUID | None = None) -> UUID:
         """A new business, known here; its clock stands at `test_now` where one is given."""
-        business_id = new_id()
+        business_id = business_id or new_id()
         fact = BusinessChanged(
             business_id=business_id,
             sequence=1,

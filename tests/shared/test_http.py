@@ -124,6 +124,21 @@ async def test_without_a_token_nothing_is_told(desk: Desk, token: str) -> None:
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
+async def test_a_business_that_is_quite_new_is_waited_for(desk: Desk) -> None:
+    business_id = new_id()
+    async with desk.http(desk.room.issuer.staff(business_id)) as quick, asyncio.TaskGroup() as meanwhile:
+        asked = meanwhile.create_task(quick.get("bookings"))
+        await asyncio.sleep(0.2)
+        assert not asked.done()
+        await desk.room.business(business_id=business_id)
+    assert asked.result().status_code == 200
+
+
+async def test_a_business_that_never_comes_is_not_known(desk: Desk) -> None:
+    async with desk.http(desk.room.issuer.staff(new_id())) as stranger:
+        problem(await stranger.get("bookings"), 409, "not-yet-known")
+
+
 async def test_a_body_that_says_it_is_too_large_is_refused(http: httpx.AsyncClient) -> None:
     problem(await http.post("bookings", content=b" " * 300_000), 413, "too-large")
 
