@@ -21,7 +21,7 @@ Its number and its subject count all the same.
 
 UNKEPT: Mapping[str, frozenset[str]] = {
     "booking.hold_requested.v1": frozenset({"by_staff"}),
-    "booking.cancelled.v1": frozenset({"had_session"}),
+    "booking.cancelled.v1": frozenset({"had_session", "waived"}),
     "packages.session_held.v1": frozenset({"last_usable_date"}),
 }
 """Fields that no subscriber keeps, and no row of the publisher says; of a type that is not here, every field counts."""
