@@ -156,18 +156,23 @@ class Desk:
             signed = {"Webhook-Signature": signature(secret, body)} | headers
             return await http.post(path, content=body, headers=signed)
 
-    async def bring(self, debit: dict[str, Any], order: Sequence[int] | None = None) -> None:
-        """Deliver all that the bank has to say of a debit, in an order of its own, each twice."""
-        bodies = self.provider.callbacks(debit["provider_ref"])
+    async def bring(
+        self, debit: dict[str, Any], order: Sequence[int] | None = None, *, failed: date | None = None
+    ) -> None:
+        """Deliver all that the bank has to say of a debit, in an order of its own, each twice.
+
+        This bank stands still; that the debit failed it may say of another date.
+        """
+        bodies = [_dated(body, failed) for body in self.provider.callbacks(debit["provider_ref"])]
         for number in order or range(len(bodies)):
             for _ in range(2):
                 assert (await self.call_back(bodies[number])).status_code == 204
             await self.room.idle(self.business_id)
 
-    async def decline(self, debit: dict[str, Any], **why: Any) -> date | None:
+    async def decline(self, debit: dict[str, Any], on: date | None = None, **why: Any) -> date | None:
         """The bank declines a debit; when it is tried again."""
         self.provider.decide(debit["provider_ref"], "decline", **why)
-        await self.bring(debit)
+        await self.bring(debit, failed=on)
         told = (await self.facts(debit))[-1]
         assert isinstance(told, DebitDeclined)
         return told.items[0].next_attempt_date
@@ -203,6 +208,13 @@ async def clock_to(desk: Desk, on: date) -> None:
     moved = NOW + (on - TODAY)
     told = BusinessChanged(business_id=desk.business_id, sequence=2, test_now=moved, **profile)
     await desk.room.hear(desk.business_id, told)
+
+
+def _dated(body: bytes, failed: date | None) -> bytes:
+    content = json.loads(body)
+    if failed and content["events"][0]["action"] == "failed":
+        content["events"][0]["created_at"] = f"{failed}T02:00:00.000000Z"
+    return json.dumps(content).encode()
 
 
 def callback(*events: dict[str, Any]) -> bytes:

@@ -14,8 +14,9 @@ async def test_a_soft_decline_is_tried_again_twice_and_then_left_to_a_person(des
     """3 and 7 bank days after the bank's date, three attempts in all (R-35)."""
     await desk.record(desk.provider.mandate())
     wish, debit = await desk.sent()
-    for on in (date(2022, 9, 30), date(2022, 10, 6)):
-        assert await desk.decline(debit) == on
+    for failed, on in ((TODAY, date(2022, 9, 30)), (date(2022, 10, 4), date(2022, 10, 13))):
+        await desk.day(failed)
+        assert await desk.decline(debit, failed) == on
         assert (await desk.get(f"collections/{wish.instalment_id}"))["next_date"] == str(on)
         await desk.day(on.replace(day=on.day - 1))
         await desk.room.idle(desk.business_id)
