@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from deploy.local.issuer import Issuer
-from deploy.local.postgres import postgres
-from deploy.local.rabbitmq import FOR_TESTS, rabbitmq
+from deploy.local.running.issuer import Issuer
+from deploy.local.servers.postgres import postgres
+from deploy.local.servers.rabbitmq import FOR_TESTS, rabbitmq
 from shared import log
 from shared.service import Service
 from tests.harness.databases import Databases

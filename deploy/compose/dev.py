@@ -14,10 +14,10 @@ from deploy.local import cli
 from deploy.local.demo import PLAIN_WIDTH, SCRIPT, live
 from deploy.local.demo.script import read_script
 from deploy.local.demo.summary import conclude
-from deploy.local.issuer import Issuer
-from deploy.local.mail import MailSink, Message
-from deploy.local.state import Addresses, noted
-from deploy.local.system import SERVICES, System
+from deploy.local.running.issuer import Issuer
+from deploy.local.running.mail import MailSink, Message
+from deploy.local.running.state import Addresses, noted
+from deploy.local.running.system import SERVICES, System
 from shared.settings import load
 
 STATE = Path("/state")

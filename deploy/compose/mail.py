@@ -4,7 +4,7 @@ from pathlib import Path
 
 import uvicorn
 
-from deploy.local.mail import MailSink, mail_app
+from deploy.local.running.mail import MailSink, mail_app
 
 FOLDER = Path("/state/mail")
 

@@ -11,10 +11,10 @@ from uuid import UUID
 import typer
 
 from deploy.audit.auditing import audit_all
-from deploy.local.observer import Observer
-from deploy.local.postgres import postgres
-from deploy.local.state import STATE, Addresses, State, from_caller, read_addresses
-from deploy.local.system import SERVICES
+from deploy.local.running.observer import Observer
+from deploy.local.running.state import STATE, Addresses, State, from_caller, read_addresses
+from deploy.local.running.system import SERVICES
+from deploy.local.servers.postgres import postgres
 from deploy.practice_bank import running_bank
 from shared.housekeeping import LOG_DAYS
 

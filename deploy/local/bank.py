@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import typer
 
 from deploy.local.clock import At, Business, Refused, ask, in_words, run_at
-from deploy.local.state import STATE, State, from_caller
+from deploy.local.running.state import STATE, State, from_caller
 from deploy.practice_bank.scenarios import SCENARIOS
 
 LIST = "list"

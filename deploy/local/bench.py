@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from deploy.local.checks import python
+from deploy.local.running.state import from_caller
 from deploy.local.servers import ROOT
-from deploy.local.state import from_caller
 
 
 def bench(

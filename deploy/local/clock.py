@@ -18,10 +18,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deploy.local import here
-from deploy.local.issuer import Issuer
-from deploy.local.observer import NotQuiet, Observer
-from deploy.local.state import STATE, Addresses, State, current_business, from_caller, read_addresses
+from deploy.local.running import here
+from deploy.local.running.issuer import Issuer
+from deploy.local.running.observer import NotQuiet, Observer
+from deploy.local.running.state import STATE, Addresses, State, current_business, from_caller, read_addresses
 from shared.clock import BusinessClock
 
 DAY_SECONDS = 60.0

@@ -16,11 +16,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local import here
-from deploy.local.fleet import Condition, Fleet
+from deploy.local.running import here
+from deploy.local.running.fleet import Condition, Fleet
+from deploy.local.running.state import STATE, Addresses, State, from_caller, read_addresses
+from deploy.local.running.system import SERVICES
 from deploy.local.servers import ServerFailed, wait_for
-from deploy.local.state import STATE, Addresses, State, from_caller, read_addresses
-from deploy.local.system import SERVICES
 from shared.ids import new_id
 
 STOP_SECONDS = 150

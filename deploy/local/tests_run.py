@@ -15,9 +15,9 @@ import typer
 
 from deploy.local import pytest_origins
 from deploy.local.checks import python, run_steps, static_steps
-from deploy.local.postgres import postgres
-from deploy.local.rabbitmq import FOR_TESTS, rabbitmq
 from deploy.local.servers import ROOT, Server, interrupted, note
+from deploy.local.servers.postgres import postgres
+from deploy.local.servers.rabbitmq import FOR_TESTS, rabbitmq
 
 POSTGRES, AMQP = "TEST_POSTGRES_URL", "TEST_AMQP_URL"
 WORKERS = str(min(os.cpu_count() or 2, 8))

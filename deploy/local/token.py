@@ -5,8 +5,8 @@ from uuid import UUID
 
 import typer
 
-from deploy.local.issuer import Issuer
-from deploy.local.state import STATE, State, current_business, from_caller
+from deploy.local.running.issuer import Issuer
+from deploy.local.running.state import STATE, State, current_business, from_caller
 
 
 def token(

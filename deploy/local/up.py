@@ -21,15 +21,15 @@ import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from deploy.local import here
 from deploy.local.control import Orders
-from deploy.local.fleet import Fleet, Say, behind_gateway, fleet
-from deploy.local.mail import mail_app
-from deploy.local.postgres import postgres
-from deploy.local.rabbitmq import FOR_DEMO, rabbitmq
+from deploy.local.running import here
+from deploy.local.running.fleet import Fleet, Say, behind_gateway, fleet
+from deploy.local.running.mail import mail_app
+from deploy.local.running.state import STATE, Addresses, State, from_caller, noted
+from deploy.local.running.system import APART, SERVICES, TOGETHER, System, system
 from deploy.local.servers import NoServer, Server, ServerFailed, interrupted
-from deploy.local.state import STATE, Addresses, State, from_caller, noted
-from deploy.local.system import APART, SERVICES, TOGETHER, System, system
+from deploy.local.servers.postgres import postgres
+from deploy.local.servers.rabbitmq import FOR_DEMO, rabbitmq
 
 T = TypeVar("T")
 

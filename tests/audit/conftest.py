@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from deploy.local.system import System, system
+from deploy.local.running.system import System, system
 from shared.ids import new_id
 from tests.audit.corrupting import Bench, bench
 from tests.audit.season import lived

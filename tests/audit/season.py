@@ -13,8 +13,8 @@ from uuid import UUID
 from deploy.local.demo.doors import Doors, Refused
 from deploy.local.demo.life import Life
 from deploy.local.demo.script import read_script
-from deploy.local.observer import Observer
-from deploy.local.system import System
+from deploy.local.running.observer import Observer
+from deploy.local.running.system import System
 from shared.ids import new_id
 
 FIRST = date(2022, 9, 9)

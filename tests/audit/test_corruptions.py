@@ -10,7 +10,7 @@ from deploy.audit import books as reading
 from deploy.audit.auditing import audit
 from deploy.audit.books import Books, first_id, made_at
 from deploy.audit.findings import Finding
-from deploy.local.system import System
+from deploy.local.running.system import System
 from tests.audit.corrupting import Bench, judged
 from tests.audit.corruption import Corruption, Corruptor
 from tests.audit.season import lived

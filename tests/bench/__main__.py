@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.local.postgres import postgres
-from deploy.local.rabbitmq import FOR_TESTS, rabbitmq
 from deploy.local.servers import CACHE, NoServer
+from deploy.local.servers.postgres import postgres
+from deploy.local.servers.rabbitmq import FOR_TESTS, rabbitmq
 from shared import log
 from tests.bench import table
 from tests.bench.figures import FULL, USUAL, Found

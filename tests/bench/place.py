@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from deploy.local.kept import Process
-from deploy.local.observer import Observer
-from deploy.local.system import SERVICES, System, served, system
+from deploy.local.running.observer import Observer
+from deploy.local.running.system import SERVICES, System, served, system
+from deploy.local.servers.kept import Process
 from shared.ids import new_id
 from tests.bench.figures import Sizes
 from tests.bench.plain import Plain, plain

@@ -11,9 +11,9 @@ from pathlib import Path
 import asyncpg
 import httpx
 
-from deploy.local import here
-from deploy.local.kept import Process, running_process
+from deploy.local.running import here
 from deploy.local.servers import free_ports, wait_for
+from deploy.local.servers.kept import Process, running_process
 from tests.bench.plain_service import TABLES
 from tests.harness.databases import Databases
 

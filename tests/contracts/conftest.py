@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from deploy.local.system import System, system
+from deploy.local.running.system import System, system
 from shared.ids import new_id
 from tests.harness.studio import Studio, opened
 from tests.stories.test_two_businesses import Things, one_of_each

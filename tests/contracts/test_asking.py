@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local import here
+from deploy.local.running import here
 from tests.contracts.conftest import World
 from tests.stories.test_two_businesses import ENDPOINTS, NO_IDS, NOT_OURS_TO_CALL
 

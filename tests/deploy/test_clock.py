@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from deploy.local import here
 from deploy.local.clock import advance
-from deploy.local.observer import Observer
-from deploy.local.state import Addresses, noted, read_addresses
+from deploy.local.running import here
+from deploy.local.running.observer import Observer
+from deploy.local.running.state import Addresses, noted, read_addresses
 from shared.ids import new_id
 from tests.deploy.practice_bank.town import FRIDAY, Town, clock, running_town
 

@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from deploy.compose import healthy
 from deploy.gateway import find
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from services.__main__ import main
 from services.directdebit.main import service as directdebit
 from shared.service import LEAVING_SECONDS

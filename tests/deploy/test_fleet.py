@@ -8,8 +8,8 @@ import httpx
 import psutil
 import pytest
 
-from deploy.local.fleet import Fleet
-from deploy.local.system import SERVICES
+from deploy.local.running.fleet import Fleet
+from deploy.local.running.system import SERVICES
 from tests.harness.load import Load
 from tests.harness.studio import Studio, opened, scaled
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from deploy.local.mail import MailSink, mail_app
+from deploy.local.running.mail import MailSink, mail_app
 
 
 def _letter(subject: str, text: str = "Six sessions are yours.\n") -> EmailMessage:

@@ -19,10 +19,10 @@ import asyncpg
 import psutil
 import pytest
 
-from deploy.local.postgres import postgres
-from deploy.local.rabbitmq import Way, embedded_bus, from_debian, installed, rabbitmq
 from deploy.local.servers import NoServer, Server, ServerFailed, first_that_works, free_ports, wait_for
-from deploy.local.unprivileged import BETWEEN_USERS, Identity
+from deploy.local.servers.postgres import postgres
+from deploy.local.servers.rabbitmq import Way, embedded_bus, from_debian, installed, rabbitmq
+from deploy.local.servers.unprivileged import BETWEEN_USERS, Identity
 
 
 def absent() -> nullcontext[str]:
@@ -104,7 +104,7 @@ def test_a_second_run_on_the_same_folder_is_refused(kept: Path) -> None:
 def test_root_without_user_namespaces_runs_it_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = pwd.getpwnam("nobody")
     identity = Identity(account={"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []})
-    monkeypatch.setattr("deploy.local.postgres.identity", lambda: identity)
+    monkeypatch.setattr("deploy.local.servers.postgres.identity", lambda: identity)
     with postgres(None, None, durable=False) as server:
         folder = Path(sql(server.url, "show data_directory"))
         assert folder.is_relative_to(BETWEEN_USERS)
@@ -116,7 +116,7 @@ def test_root_without_user_namespaces_runs_it_as_nobody(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("with_its_keeper", [False, True], ids=["run killed", "run and keeper killed"])
 def test_a_killed_run_does_not_stop_the_next(kept: Path, with_its_keeper: bool) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from deploy.local.postgres import postgres\n"
+        "import sys, time; from pathlib import Path; from deploy.local.servers.postgres import postgres\n"
         "with postgres(None, Path(sys.argv[1]), durable=True) as server: print(server.url, flush=True); time.sleep(600)"
     )
     run = subprocess.Popen([sys.executable, "-c", script, kept], stdout=subprocess.PIPE, text=True)

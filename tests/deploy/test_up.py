@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 
 from deploy.local.cli import commands
 from deploy.local.control import News
+from deploy.local.running.state import Addresses, noted, read_addresses
+from deploy.local.running.system import SERVICES
 from deploy.local.servers import ROOT, wait_for
-from deploy.local.state import Addresses, noted, read_addresses
-from deploy.local.system import SERVICES
 
 pytestmark = pytest.mark.xdist_group("embedded")
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from deploy.local import here
+from deploy.local.running import here
 from deploy.practice_bank import running_bank
 from deploy.practice_bank.courier import signature
 from services.directdebit import workers

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from services.directdebit.actions import accounts, mandates
 from services.directdebit.bank import Account
 from services.directdebit.main import service

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import text
 
-from deploy.local.system import SERVICES, TOGETHER, System, served, system
+from deploy.local.running.system import SERVICES, TOGETHER, System, served, system
 from shared.ids import new_id
 from tests.harness.studio import Studio, opened
 

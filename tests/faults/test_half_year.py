@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from deploy.local.fleet import Fleet
+from deploy.local.running.fleet import Fleet
 from tests.faults.conftest import free_what_the_dead_held
 from tests.harness.studio import FRIDAY, Studio, days, opened, scaled
 from tests.stories.test_instalments import FIVE_PARTS

@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local import here
-from deploy.local.kept import Process
+from deploy.local.running import here
+from deploy.local.running.system import System, served, system
 from deploy.local.servers import free_ports
-from deploy.local.system import System, served, system
+from deploy.local.servers.kept import Process
 from services.billing.actions.falling_due import AT_ONCE
 from shared.ids import new_id
 from tests.faults.conftest import free_what_the_dead_held

@@ -15,8 +15,8 @@ import asyncpg
 import pytest
 
 from deploy.audit.reading import DEFINITIONS
-from deploy.local.observer import Observer
-from deploy.local.system import System
+from deploy.local.running.observer import Observer
+from deploy.local.running.system import System
 from shared.outbox import replay
 from tests.faults.conftest import Doomed, on_rabbitmq
 from tests.faults.test_debits import SUMS, TUESDAY, Payers

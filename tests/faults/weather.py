@@ -24,11 +24,11 @@ import psutil
 from aio_pika.exceptions import AMQPError
 
 from deploy.audit.reading import DEFINITIONS
-from deploy.local.fleet import Fleet, behind_gateway
-from deploy.local.postgres import postgres
-from deploy.local.rabbitmq import FOR_TESTS, rabbitmq
+from deploy.local.running.fleet import Fleet, behind_gateway
+from deploy.local.running.system import APART, SERVICES, System, system
 from deploy.local.servers import Server
-from deploy.local.system import APART, SERVICES, System, system
+from deploy.local.servers.postgres import postgres
+from deploy.local.servers.rabbitmq import FOR_TESTS, rabbitmq
 from shared.bus import queues
 from tests.harness.proxy import Proxy, proxy
 

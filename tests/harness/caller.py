@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from deploy.local import here
-from deploy.local.system import System
+from deploy.local.running import here
+from deploy.local.running.system import System
 from shared.ids import new_id
 from tests.harness.leaks import found_in
 

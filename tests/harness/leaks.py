@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from deploy.local.system import System
+from deploy.local.running.system import System
 from shared.database import Context, Database, Db
 
 ACCOUNT_NUMBERS = ("123456789", "012345678", "987654321")

@@ -11,7 +11,7 @@ import httpx
 import orjson
 from sqlalchemy import text
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from shared.auth import Keys
 from shared.bus.local import LocalBus
 from shared.database import Context, Db

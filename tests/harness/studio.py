@@ -14,9 +14,9 @@ from sqlalchemy import text
 from deploy.audit.auditing import audit
 from deploy.audit.books import BEGINNING
 from deploy.local.clock import move
-from deploy.local.fleet import Fleet, behind_gateway
-from deploy.local.observer import Observer
-from deploy.local.system import APART, System, bank_account, system
+from deploy.local.running.fleet import Fleet, behind_gateway
+from deploy.local.running.observer import Observer
+from deploy.local.running.system import APART, System, bank_account, system
 from shared.database import Context
 from shared.ids import new_id
 from tests.harness.caller import Caller

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from deploy.local.mail import MailSink, Message
+from deploy.local.running.mail import MailSink, Message
 from services.notify.main import service
 from shared.events.catalog import ClientChanged
 from shared.ids import new_id

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiosmtplib.errors import SMTPConnectError
 
-from deploy.local.mail import MailSink
+from deploy.local.running.mail import MailSink
 from services.notify.channels import Outgoing, Undeliverable
 from services.notify.channels.email import Email
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from services.commands import Site, add_commands
 from shared.service import Service
 from shared.settings import DEVELOPMENT_ISSUER, Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, insert
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from services.__main__ import main
 from services.directdebit.main import service as directdebit
 from shared import log

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import aio_pika
 import pytest
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from shared import failpoints
 from shared.database import Db
 from shared.ids import new_id

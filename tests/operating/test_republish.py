@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from services.booking.main import service as booking_service
 from services.catalog.main import service as catalog_service
 from services.packages.main import service as packages_service

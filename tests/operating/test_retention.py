@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from services.billing.main import service as billing_service
 from services.directdebit.main import service as directdebit_service
 from services.notify.main import service as notify_service

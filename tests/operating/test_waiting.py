@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from deploy.practice_bank.courier import signature
 from services.directdebit.main import service
 from shared.events.catalog import ClientChanged

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from services.booking.main import service
 from shared import log
 from tests.harness.databases import Databases

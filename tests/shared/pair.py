@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlalchemy import MetaData, text
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from shared.auth import Keys
 from shared.bus import Bus, Subscriptions
 from shared.database import Context, Database, Db

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from shared.ids import new_id
 from shared.outbox import replay
 from tests.harness.databases import Databases

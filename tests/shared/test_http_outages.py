@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from tests.harness.databases import Databases
 from tests.harness.proxy import proxy
 from tests.shared.desk import booking_of_its_own, desk, without_database

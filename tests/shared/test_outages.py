@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from shared.bus import rabbit
 from shared.http.health import backlog
 from shared.ids import new_id

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from shared import outbox
 from shared.bus import Subscriptions
 from shared.bus.rabbit import RabbitBus

@@ -15,9 +15,9 @@ import uvloop
 from pydantic import SecretStr
 
 from deploy.audit.reading import DEFINITIONS
-from deploy.local.issuer import Issuer
-from deploy.local.observer import Observer
-from deploy.local.system import SERVICES
+from deploy.local.running.issuer import Issuer
+from deploy.local.running.observer import Observer
+from deploy.local.running.system import SERVICES
 from services.directdebit.bank.gocardless import GoCardless
 from services.notify.channels.email import Email
 from shared import failpoints, log

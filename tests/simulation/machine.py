@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from deploy.local.issuer import Issuer
-from deploy.local.observer import Observer
+from deploy.local.running.issuer import Issuer
+from deploy.local.running.observer import Observer
 from deploy.practice_bank.rules import MOVES
 from tests.simulation.proof import wrong
 from tests.simulation.shop import CLIENTS, FORMS, Shop

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from deploy.local.observer import Observer
+from deploy.local.running.observer import Observer
 from tests.simulation.shop import Shop
 
 

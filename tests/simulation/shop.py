@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 
-from deploy.local.issuer import Issuer
+from deploy.local.running.issuer import Issuer
 from shared.ids import new_id
 from tests.harness.studio import FRIDAY, PROFILE, ZONE
 from tests.simulation.world import World

@@ -14,7 +14,7 @@ from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from deploy.local.system import SERVICES
+from deploy.local.running.system import SERVICES
 from services.notify.channels import Outgoing
 from shared.database import Database
 from shared.events import Envelope

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from deploy.local.fleet import behind_gateway
-from deploy.local.system import APART, TOGETHER, System, system
+from deploy.local.running.fleet import behind_gateway
+from deploy.local.running.system import APART, TOGETHER, System, system
 from shared.ids import new_id
 from tests.harness.studio import Studio, opened
 

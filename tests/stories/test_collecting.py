@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from deploy.local import here
+from deploy.local.running import here
 from tests.harness.studio import FRIDAY, Studio, days
 from tests.stories.test_post_bill import post_bill
 

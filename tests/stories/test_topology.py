@@ -5,7 +5,7 @@ import pytest
 from aio_pika.abc import AbstractChannel
 
 from deploy.audit.reading import DEFINITIONS
-from deploy.local.system import System
+from deploy.local.running.system import System
 from shared.bus import queues
 from shared.bus.rabbit import QUEUE_ARGUMENTS
 from tests.shared.pair import until

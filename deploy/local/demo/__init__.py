@@ -19,10 +19,10 @@ from deploy.local.demo.progress import Diary
 from deploy.local.demo.script import read_script
 from deploy.local.demo.shapes import Script
 from deploy.local.demo.summary import conclude
-from deploy.local.observer import Observer
+from deploy.local.running.observer import Observer
+from deploy.local.running.state import STATE, State, current_business, from_caller
+from deploy.local.running.system import System
 from deploy.local.servers import ROOT
-from deploy.local.state import STATE, State, current_business, from_caller
-from deploy.local.system import System
 from deploy.local.up import Embedded, Up, addresses, running_system
 from shared.ids import new_id
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 import httpx
 
-from deploy.local.system import System, bank_account
+from deploy.local.running.system import System, bank_account
 
 AT_ONCE = 8
 TRIES = 8

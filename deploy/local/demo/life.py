@@ -10,7 +10,7 @@ from deploy.local.clock import advance, move
 from deploy.local.demo.doors import Doors
 from deploy.local.demo.people import Ids, People
 from deploy.local.demo.shapes import CLOSES, OPENS, Booking, Row, Script, Template
-from deploy.local.observer import Observer
+from deploy.local.running.observer import Observer
 
 R = TypeVar("R", bound=Row)
 QUIET_SECONDS = 60

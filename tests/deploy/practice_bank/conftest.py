@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local import here
+from deploy.local.running import here
 from deploy.practice_bank import running_bank
 from tests.deploy.practice_bank.creditor import Creditor, Receiver, receiving
 

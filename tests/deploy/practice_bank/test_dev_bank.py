@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local import here
+from deploy.local.running import here
 from deploy.practice_bank.scenarios import SCENARIOS
 from tests.deploy.practice_bank.town import FRIDAY, Town, bank, running_town
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local import here
+from deploy.local.running import here
 from deploy.practice_bank.ledger.file import LAYOUT
 from tests.deploy.practice_bank.creditor import (
     ACCOUNT_NUMBER,

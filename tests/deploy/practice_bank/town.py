@@ -15,10 +15,10 @@ import asyncpg
 import httpx
 from typer.testing import CliRunner, Result
 
-from deploy.local import here
 from deploy.local.cli import commands
-from deploy.local.state import Addresses, current_business, noted
-from deploy.local.system import System, bank_account, system
+from deploy.local.running import here
+from deploy.local.running.state import Addresses, current_business, noted
+from deploy.local.running.system import System, bank_account, system
 from shared.ids import new_id
 from tests.harness.studio import PROFILE
 

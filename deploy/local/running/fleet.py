@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from threading import Event, RLock, Thread
 
-from deploy.local.gateway import Gateway, gateway
+from deploy.local.running.gateway import Gateway, gateway
+from deploy.local.running.system import APART, SERVICES, START_SECONDS, System, served
 from deploy.local.servers import ServerFailed, free_ports, interrupted
-from deploy.local.system import APART, SERVICES, START_SECONDS, System, served
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 STEADY_SECONDS = 60

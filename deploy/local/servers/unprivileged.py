@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from deploy.local.keeper import Account
 from deploy.local.servers import ServerFailed
+from deploy.local.servers.keeper import Account
 
 BETWEEN_USERS = Path("/var/tmp")  # noqa: S108 - each folder made in it is private to its owner
 """Where another user can reach a folder of ours; the project itself may lie in a home that is closed to it."""

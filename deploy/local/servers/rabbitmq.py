@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from deploy.local.containers import container
-from deploy.local.debian import unpacked_rabbitmq
-from deploy.local.kept import running_process, stop_left_over, used_once
 from deploy.local.servers import NoServer, Server, first_that_works, free_ports, wait_for
+from deploy.local.servers.containers import container
+from deploy.local.servers.debian import unpacked_rabbitmq
+from deploy.local.servers.kept import running_process, stop_left_over, used_once
 
 IMAGE = "rabbitmq:4-management"
 

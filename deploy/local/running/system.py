@@ -21,11 +21,11 @@ from uuid import UUID
 import asyncpg
 import httpx
 
-from deploy.local import here
-from deploy.local.issuer import Issuer
-from deploy.local.kept import Process, running_process
-from deploy.local.mail import MailSink
+from deploy.local.running import here
+from deploy.local.running.issuer import Issuer
+from deploy.local.running.mail import MailSink
 from deploy.local.servers import ROOT, ServerFailed, free_ports, wait_for
+from deploy.local.servers.kept import Process, running_process
 from deploy.practice_bank import running_bank
 from shared.provision import provision
 from shared.service import LEAVING_SECONDS

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from deploy.audit.auditing import audit
 from deploy.audit.books import BankLog, Books
 from deploy.audit.reading import SUBSCRIPTIONS, read_books
-from deploy.local import here
-from deploy.local.system import BANK_SECONDS, SERVICES
+from deploy.local.running import here
+from deploy.local.running.system import BANK_SECONDS, SERVICES
 from shared.database import Context, Database
 
 QUIET_SECONDS = 30

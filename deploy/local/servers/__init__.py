@@ -13,7 +13,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 Result = TypeVar("Result")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 """The project's folder."""
 
 CACHE = ROOT / ".dev"

@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 
 from deploy.gateway.find import ROUTES, tell
-from deploy.local import here
-from deploy.local.kept import Process, running_process
+from deploy.local.running import here
 from deploy.local.servers import CACHE, ROOT, NoServer, free_ports, note, wait_for
+from deploy.local.servers.kept import Process, running_process
 
 LOCKED = ROOT / "deploy" / "local" / "traefik.txt"
 START_SECONDS = 20

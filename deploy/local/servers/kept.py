@@ -12,8 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from deploy.local import keeper
-from deploy.local.servers import NoServer, ServerFailed, last_line, note
+from deploy.local.servers import NoServer, ServerFailed, keeper, last_line, note
 
 
 @dataclass(frozen=True)
