@@ -23,7 +23,7 @@ async def keep(db: Db, copy: type[Row] | Table, event: Event) -> None:
 
 @cache
 def _newest(table: Table) -> Executable:
-    """The statement that keeps the newer of two; made once, for it takes longer to make than to run."""
+    """The statement that keeps the newer of two; made once, for making it costs about as much as running it."""
     new = insert(table)
     others = [column.name for column in table.columns if not column.primary_key]
     return new.on_conflict_do_update(

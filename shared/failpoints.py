@@ -11,7 +11,7 @@ _passed = 0
 
 
 def hit(name: str) -> None:
-    """Die here, without any clean-up, at the n-th pass of the point that the environment names."""
+    """Die here, without any clean-up, at the n-th pass of the point that is wanted."""
     global _passed
     if not _wanted:
         return

@@ -1,6 +1,5 @@
 """Real servers for the tests that need them: each worker of pytest has databases of its own on one PostgreSQL."""
 
-import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -12,9 +11,9 @@ from hypothesis import settings
 from deploy.local.running.issuer import Issuer
 from deploy.local.servers.postgres import postgres
 from deploy.local.servers.rabbitmq import FOR_TESTS, rabbitmq
-from shared import log
 from shared.service import Service
 from tests.harness.databases import Databases
+from tests.harness.logs import quiet
 from tests.harness.room import Room, room
 
 pytest_plugins = ["tests.proven"]
@@ -23,7 +22,7 @@ Rooms = Callable[..., Awaitable[Room]]
 
 
 def pytest_configure() -> None:
-    log.configure(logging.WARNING)  # a failure is not to be searched for among requests
+    quiet()
     settings.register_profile("busy cores", deadline=None)
     settings.load_profile("busy cores")
 

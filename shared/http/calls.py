@@ -14,7 +14,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from shared import failpoints
 from shared.auth import Caller, Keys
@@ -29,7 +29,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 COPY_WAIT_SECONDS = 1.0
-COPY_PAUSE_SECONDS = 0.05
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.4
 WAIT_SECONDS = 1.5
 LONGEST_WAIT_SECONDS = 10.0
 
@@ -66,16 +66,10 @@ class Call:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Db]:
         """A transaction in the caller's business, on its clock; waits a moment for a business that is quite new."""
-        give_up = asyncio.get_running_loop().time() + COPY_WAIT_SECONDS
         async with AsyncExitStack() as entered:
-            while True:
-                try:
+            async for attempt in _patiently():
+                with attempt:
                     db = await entered.enter_async_context(self.database.transaction(self.context))
-                    break
-                except NotYetKnown:
-                    if asyncio.get_running_loop().time() > give_up:
-                        raise
-                    await asyncio.sleep(COPY_PAUSE_SECONDS)
             yield db
 
     @asynccontextmanager
@@ -97,24 +91,17 @@ class Call:
         """Run an action once under the request's Idempotency-Key; return the id of what it made, or acted `on`.
 
         A repeat of the request returns the same id and runs nothing; a repeat with another body is refused. An action
-        that raises leaves nothing behind, its key included. One that needs a copy that has not arrived, or meets a
-        deadlock, is tried again for a second, without holding a connection in between.
+        that raises leaves nothing behind, its key included.
         """
         key, fingerprints = self._key(), await self._fingerprints()
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + COPY_WAIT_SECONDS
-        while True:
-            try:
+        async for attempt in _patiently():
+            with attempt:
                 async with self.transaction() as db:
                     made_id, first = await self._claim(db, key, fingerprints, on or new_id())
                     if first:
                         await action(db, made_id, *args, **kwargs)
-                failpoints.hit("http.committed")
-                return made_id
-            except (NotYetKnown, DBAPIError) as error:
-                if loop.time() > give_up or not (isinstance(error, NotYetKnown) or may_succeed_again(error)):
-                    raise
-                await asyncio.sleep(COPY_PAUSE_SECONDS)
+        failpoints.hit("http.committed")
+        return made_id
 
     async def _claim(self, db: Db, key: str, fingerprints: list[str], made_id: UUID) -> tuple[UUID, bool]:
         """The id under this key, and whether we are the first. Waits for a first that is still under way."""
@@ -170,6 +157,19 @@ class Call:
             if settled(seen) or loop.time() >= give_up:
                 return seen
             pause = min(pause * 2, 0.2)
+
+
+def _patiently() -> AsyncRetrying:
+    """Tries again, for a second, what needs a copy that has not arrived, or met a deadlock; it holds nothing meanwhile.
+
+    The pauses grow: the business of a token may also be one that nobody ever describes.
+    """
+    return AsyncRetrying(
+        retry=retry_if_exception(lambda error: isinstance(error, NotYetKnown) or may_succeed_again(error)),
+        wait=wait_exponential(FIRST_PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS),
+        stop=stop_after_delay(COPY_WAIT_SECONDS),
+        reraise=True,
+    )
 
 
 _bearer = HTTPBearer(auto_error=False, description="A token of the configured issuer")

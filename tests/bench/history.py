@@ -53,9 +53,7 @@ async def live_through(studio: Studio, orders: Diaries, number: int, entries: in
 async def _tidy(studio: Studio) -> None:
     """As autovacuum would have it."""
     for service in PAST:
-        engine = studio.observer.databases[service].engine.execution_options(isolation_level="AUTOCOMMIT")
-        async with engine.connect() as connection:
-            await connection.execute(text("vacuum analyze"))
+        await studio.observer.databases[service].alone(text("vacuum analyze"), {})
 
 
 async def measure(place: Place) -> list[Found]:

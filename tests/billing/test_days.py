@@ -78,6 +78,7 @@ async def test_missed_days_are_billed_in_order_each_under_its_own_date(studio: S
 
 
 async def test_three_runs_at_once_end_as_one(studio: Studio) -> None:
+    """R-09."""
     for _ in range(5):
         await studio.owed(**FORTNIGHTLY)
     context = Context(studio.business_id, "service:billing")

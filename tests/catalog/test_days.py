@@ -140,6 +140,7 @@ async def test_a_test_clock_starts_each_date_once_and_a_jump_only_the_newest(tim
 
 @pytest.mark.servers
 async def test_a_new_zone_starts_no_date_again(timed: Book) -> None:
+    """R-10."""
     for zone in (LATEST, EARLIEST, LATEST, ZONE):
         await timed.ask("PUT", "business", PROFILE | {"zone": zone})
     await timed.ask("PUT", "business/clock", {"now": "2022-09-14T00:00:00+10:00"})

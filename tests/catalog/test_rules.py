@@ -197,7 +197,6 @@ LOFT: dict[str, Any] = {
 
 
 def test_a_new_zone_leaves_the_test_clock_where_it_stands() -> None:
-    """R-10."""
     for given_again in (None, NOON):
         fact = rules.describe(business(), **(LOFT | {"test_now": given_again}))
         assert (fact.zone, fact.test_now, fact.sequence) == ("Europe/Paris", NOON, 5)

@@ -75,7 +75,6 @@ async def test_what_another_business_offers_is_not_sold_here(book: Book) -> None
 
 
 async def test_a_template_changes_by_new_versions_only(book: Book) -> None:
-    """R-49."""
     template = await book.template()
     path = f"templates/{template['template_id']}"
     body = ten_sessions(service_ids=template["service_ids"])

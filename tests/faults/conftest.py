@@ -46,11 +46,16 @@ class Doomed:
         """Act while the victim dies at a failpoint and is started again; return what the act returned."""
         self._fate.write_text(failpoint)
         acting = asyncio.ensure_future(act())
-        async with asyncio.timeout(DEATH_SECONDS):
-            while self._process.alive():  # noqa: ASYNC110 — a process, not a task
-                await asyncio.sleep(0.02)
-        self.close()
-        self._start()
+        try:
+            async with asyncio.timeout(DEATH_SECONDS):
+                while self._process.alive():  # noqa: ASYNC110 — a process, not a task
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            acting.cancel()
+            raise
+        finally:
+            self.close()
+            self._start()
         return await acting
 
 

@@ -40,7 +40,7 @@ BANNED_NAMES = {
 # The same for calls only: `float` may well stand in an annotation.
 BANNED_CALLS = {
     "builtins.print": (("services", "shared"), "shared.log"),
-    "builtins.float": (("services",), "integers in minor units, or Fraction (R-01, R-04)"),
+    "builtins.float": (("services",), "integers in minor units (R-01)"),
 }
 NAIVE_NOW = "datetime.datetime.now"
 

@@ -40,6 +40,7 @@ def test_money_reads_by_its_currency(amount_minor: int, currency: str, text: str
 
 @given(st.integers(-(10**18), 10**18), st.sampled_from(["AUD", "JPY", "KWD"]))
 def test_no_digit_of_an_amount_is_lost(amount_minor: int, currency: str) -> None:
+    """R-01."""
     assert int(re.sub(r"[A-Z ,.]", "", wording.money(amount_minor, currency))) == amount_minor
 
 

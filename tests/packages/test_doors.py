@@ -11,12 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from shared.events import Event
-from shared.events.catalog import StaffChanged
+from shared.events.catalog import StaffChanged, TemplatePublished
 from shared.events.packages import HoldRefused, PackageClosed, PackageSold, SessionHeld
 from shared.ids import new_id
 from tests.harness.room import envelope
 from tests.harness.terms import POST_BILL
-from tests.packages.conftest import NOW, TODAY, Shop, attended, balance, cancelled
+from tests.packages.conftest import NOW, TODAY, Shop, attended, balance, cancelled, terms
 
 pytestmark = pytest.mark.servers
 
@@ -45,6 +45,21 @@ async def test_a_preview_shows_the_sale_and_leaves_nothing(shop: Shop) -> None:
     assert shown.json()["purchased"] == 3
     assert listed.json()["items"] == []
     assert await shop.room.facts(shop.business_id) == []
+
+
+async def test_a_package_goes_on_as_it_was_sold_when_its_template_changes(shop: Shop) -> None:
+    """R-49."""
+    template_id = await shop.template()
+    before = await shop.sell(template_id)
+    newer = terms(session_count=20, price_minor=99000)
+    await shop.hear(TemplatePublished(template_id=template_id, version=2, active=True, terms=newer))
+    after = await shop.sell(template_id)
+    assert [(each["purchased"], each["price_minor"]) for each in (await shop.show(before), after)] == [
+        (before["purchased"], before["price_minor"]),
+        (20, 99000),
+    ]
+    await shop.hear(TemplatePublished(template_id=template_id, version=1, active=True, terms=terms()))
+    assert (await shop.sell(template_id))["purchased"] == 20, "an older version that comes late"
 
 
 @pytest.mark.parametrize(("change", "field"), [("seller", "sold_by"), ("expiry", "expiry_date")])

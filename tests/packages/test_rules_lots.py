@@ -210,7 +210,6 @@ def test_an_ended_lot_loses_what_was_neither_held_nor_used_and_no_more(
 
 @given(st.integers(0, 5), st.integers(1, 9), st.sampled_from([None, SECOND, THIRD]))
 def test_a_period_opens_once_and_never_after_the_close(opened: int, index: int, closed: date | None) -> None:
-    """R-09."""
     row = package(terms=terms(**FORTNIGHTLY), periods_opened=opened, closed_date=closed)
     opens = lots.opens(row, period_index=index, due_date=THIRD)
     assert opens == (index > opened and closed != SECOND)

@@ -1,11 +1,9 @@
 """Booking's doors as the tests of the web's plumbing use them: one studio where a session can be booked."""
 
-import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, redirect_stdout
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import StringIO
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +11,6 @@ import httpx
 
 from deploy.local.running.issuer import Issuer
 from services.booking.main import service
-from shared import log
 from tests.harness.databases import Databases
 from tests.harness.room import Room, room
 
@@ -78,14 +75,3 @@ async def without_database(databases: Databases) -> AsyncIterator[None]:
     finally:
         await admin.execute(f'alter database "{name}" connection limit -1')
         await admin.close()
-
-
-@contextmanager
-def logged() -> Iterator[StringIO]:
-    """What is logged meanwhile."""
-    with redirect_stdout(StringIO()) as said:
-        log.configure()
-    try:
-        yield said
-    finally:
-        log.configure(logging.WARNING)

@@ -26,6 +26,20 @@ async def test_the_server_finds_out_that_a_machine_is_gone(databases: Databases)
     await database.close()
 
 
+async def test_what_is_asked_alone_leaves_its_connection_as_it_was(databases: Databases) -> None:
+    """What follows on it is a transaction again, which undoes what it did when it fails."""
+    await databases.make("teller")
+    database = Database(databases.url("teller"), pool_size=1)
+    await database.alone(text("create table if not exists drawer (coin int)"), {})
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as db:
+            await db.execute(text("insert into drawer values (1)"))
+            raise ZeroDivisionError
+    assert (await database.alone(text("insert into drawer values (2), (3)"), {})).rowcount == 2
+    assert list((await database.alone(text("delete from drawer returning coin"), {})).scalars()) == [2, 3]
+    await database.close()
+
+
 async def test_who_waits_for_a_fact_is_woken_by_its_commit_and_not_by_another(databases: Databases) -> None:
     await databases.make("booking")
     await migrate("booking", databases.url("booking"))

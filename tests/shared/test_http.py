@@ -15,10 +15,12 @@ from services.booking import actions
 from services.booking.main import service
 from shared import metrics
 from shared.events.booking import HoldRequested
+from shared.http import calls
 from shared.ids import new_id
 from tests.conftest import Rooms
 from tests.harness.databases import Databases
-from tests.shared.desk import Desk, logged
+from tests.harness.logs import logged
+from tests.shared.desk import Desk
 from tests.shared.desk import desk as new_desk
 from tests.shared.pair import query
 
@@ -124,7 +126,8 @@ async def test_without_a_token_nothing_is_told(desk: Desk, token: str) -> None:
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_a_business_that_is_quite_new_is_waited_for(desk: Desk) -> None:
+async def test_a_business_that_is_quite_new_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "COPY_WAIT_SECONDS", 20)
     business_id = new_id()
     async with desk.http(desk.room.issuer.staff(business_id)) as quick, asyncio.TaskGroup() as meanwhile:
         asked = meanwhile.create_task(quick.get("bookings"))
@@ -134,7 +137,8 @@ async def test_a_business_that_is_quite_new_is_waited_for(desk: Desk) -> None:
     assert asked.result().status_code == 200
 
 
-async def test_a_business_that_never_comes_is_not_known(desk: Desk) -> None:
+async def test_a_business_that_never_comes_is_not_known(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "COPY_WAIT_SECONDS", 0.1)
     async with desk.http(desk.room.issuer.staff(new_id())) as stranger:
         problem(await stranger.get("bookings"), 409, "not-yet-known")
 

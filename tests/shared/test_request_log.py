@@ -9,7 +9,8 @@ import pytest
 from services.booking.main import service
 from shared.ids import new_id
 from tests.conftest import Rooms
-from tests.shared.desk import Desk, logged
+from tests.harness.logs import logged
+from tests.shared.desk import Desk
 from tests.shared.desk import desk as new_desk
 
 pytestmark = pytest.mark.servers

@@ -38,6 +38,7 @@ def test_a_fixed_term_has_whole_periods(frequency: Frequency, term: int, count: 
 
 
 def test_a_term_with_a_part_of_a_period_is_none() -> None:
+    """R-15."""
     with pytest.raises(ValueError):
         period_count("fortnightly", 13)
 

@@ -1,11 +1,8 @@
 """The small things that all else stands on: ids, money, clocks, codes, logs."""
 
-import io
-import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -17,7 +14,8 @@ from shared.clock import BusinessClock
 from shared.errors import Conflict, NotYetKnown, Problem
 from shared.events import Event
 from shared.ids import new_id
-from shared.log import configure, log
+from shared.log import log
+from tests.harness.logs import Lines, logged
 
 SYDNEY = "Australia/Sydney"
 
@@ -98,19 +96,10 @@ def test_every_problem_has_a_message_and_a_status_of_its_own() -> None:
     assert len({kind.status for kind in ours}) == len(ours)
 
 
-class Lines(io.StringIO):
-    """What was logged, line by line."""
-
-    def said(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.getvalue().splitlines()]
-
-
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    with redirect_stdout(Lines()) as made:
-        configure()
-    yield made
-    configure()
+    with logged() as made:
+        yield made
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from deploy.local.running.observer import Observer
 from deploy.local.running.system import SERVICES
 from services.directdebit.bank.gocardless import GoCardless
 from services.notify.channels.email import Email
-from shared import failpoints, log
+from shared import failpoints
 from shared.auth import Keys
 from shared.bus.local import LocalBus
 from shared.http import calls
@@ -28,6 +28,7 @@ from shared.migrations import migrate
 from shared.service import Running
 from shared.settings import DEVELOPMENT_ISSUER, Settings
 from tests.harness.databases import Databases
+from tests.harness.logs import quiet
 from tests.simulation.bank import URL, OwnBank
 from tests.simulation.dying import Failpoints
 from tests.simulation.machine import Simulation
@@ -41,7 +42,7 @@ def seams() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "COPY_WAIT_SECONDS", -1.0)  # what has not come will not come while one waits
         yield patch
-    log.configure(logging.WARNING)
+    quiet()
 
 
 @pytest.fixture(scope="module")

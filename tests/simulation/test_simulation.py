@@ -17,7 +17,8 @@ from tests.simulation.planted import PLANTED, Planted, an_inbox_that_handles_aga
 LIVES = 200
 """In CI always the same ones."""
 STEPS = 8
-"""Many short lives find more than few long ones: each begins with sales, debits and a death already."""
+"""A short life costs half of one of 25 steps, and begins with sales, debits and a death already."""
+LONG = 25
 FOUND_WITHIN = 40
 """So many lives at most it takes to find a planted fault."""
 wanted = os.environ.get("PUNCHCARD_SIMULATION")
@@ -34,12 +35,12 @@ def live(simulation: Callable[[], Simulation], chosen: settings) -> None:
     run_state_machine_as_test(cast("type[Simulation]", simulation), settings=chosen)
 
 
-def lives(many: int, *, anew: bool = False, shrink: bool = True) -> settings:
+def lives(many: int, *, steps: int = STEPS, anew: bool = False, shrink: bool = True) -> settings:
     """So many lives, none of which is remembered for the next time."""
     phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
     return settings(
         max_examples=many,
-        stateful_step_count=STEPS,
+        stateful_step_count=steps,
         derandomize=not anew,
         database=None,
         deadline=None,
@@ -52,6 +53,11 @@ def lives(many: int, *, anew: bool = False, shrink: bool = True) -> settings:
 
 def test_all_is_right_in_the_end(simulation: Callable[[], Simulation]) -> None:
     live(simulation, lives(int(wanted or LIVES), anew=bool(wanted)))
+
+
+@pytest.mark.at_length
+def test_all_is_right_after_long_lives(simulation: Callable[[], Simulation]) -> None:
+    live(simulation, lives(int(wanted or LIVES) // 10, steps=LONG, anew=bool(wanted)))
 
 
 @pytest.mark.parametrize(("plant", "what"), PLANTED, ids=lambda each: getattr(each, "__name__", ""))

@@ -103,7 +103,7 @@ async def test_an_open_ended_template_says_how_often_and_what_becomes_of_the_res
         problem = await studio.owner.make("POST", "/catalog/v1/templates", lacking, expect=422)
         assert [error["field"] for error in problem["errors"]] == [field]
     odd = await studio.owner.make("POST", "/catalog/v1/templates", whole | {"term_weeks": 13}, expect=422)
-    assert [error["field"] for error in odd["errors"]] == ["term_weeks"], "a term is whole periods (R-15)"
+    assert [error["field"] for error in odd["errors"]] == ["term_weeks"], "a term is whole periods"
     package = await studio.package(await studio.sell(await studio.template(**SIX_A_FORTNIGHT), **FIRST_DUE))
     assert package["expiry_date"] is None, "0 weeks have no end"
 

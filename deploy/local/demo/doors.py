@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 import httpx
 
+from deploy.local.running import here
 from deploy.local.running.system import System, bank_account
 
 AT_ONCE = 8
@@ -39,7 +40,7 @@ class Doors:
     def __init__(self, system: System, business_id: UUID) -> None:
         self.system, self.business_id = system, business_id
         self._owner = system.issuer.staff(business_id)
-        self._http = httpx.AsyncClient(timeout=30)
+        self._http = here.async_client(timeout=30)
         self._few = asyncio.Semaphore(AT_ONCE)
 
     async def __aenter__(self) -> Self:

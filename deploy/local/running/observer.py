@@ -97,10 +97,8 @@ class Observer:
             return list(await db.execute(text(sql), {"id": business_id} | values))
 
     async def _plumbing(self, service: str, sql: str, **values: Any) -> list[Any]:
-        """Rows of the tables that serve all businesses: in one round trip, since this is asked again and again."""
-        engine = self.databases[service].engine.execution_options(isolation_level="AUTOCOMMIT")
-        async with engine.connect() as connection:
-            return list(await connection.execute(text(sql), values))
+        """Rows of the tables that serve all businesses."""
+        return list(await self.databases[service].alone(text(sql), values))
 
     async def _of_each(self, sql: str, business_id: UUID) -> dict[str, list[Any]]:
         rows = await asyncio.gather(*(self._plumbing(service, sql, id=business_id) for service in SERVICES))

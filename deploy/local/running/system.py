@@ -197,5 +197,5 @@ def _provision(postgres_url: str, urls: dict[str, str]) -> None:
     try:
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, provision(postgres_url, urls)).result()
-    except (OSError, asyncpg.PostgresError) as error:
-        raise ServerFailed(f"the databases could not be made: {error}") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ServerFailed(f"the databases could not be made: {error!r}") from error
