@@ -87,15 +87,16 @@ class Workers:
         return register
 
 
-async def schedule(db: Db, kind: str, subject_id: UUID, *, after: timedelta = timedelta()) -> None:
-    """Leave a piece of work, due after this long; leaving it twice is leaving it once.
+async def schedule(db: Db, kind: str, *subject_ids: UUID, after: timedelta = timedelta()) -> None:
+    """Leave a piece of work about each subject, due after this long; leaving it twice is leaving it once.
 
     Left again while it is in hand, it is done once more: what it saw may be older than the reason to do it.
     """
     context = {name: str(value) for name, value in asdict(db.context).items() if value is not None}
-    row = {"kind": kind, "subject_id": subject_id, "business_id": db.context.business_id, "context": context}
-    await db.execute(LEAVE, row | {"after": after})
-    db.schedules = True
+    row = {"kind": kind, "business_id": db.context.business_id, "context": context, "after": after}
+    if subject_ids:
+        await db.execute(LEAVE, [row | {"subject_id": subject_id} for subject_id in subject_ids])
+        db.schedules = True
 
 
 async def done(db: Db, kind: str, subject_id: UUID) -> None:

@@ -1,10 +1,11 @@
 """Notify's verbs: write a message once, hand it over; keep the texts that a business puts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.notify.channels import Outgoing
@@ -38,6 +39,15 @@ class Sender:
     zone: str
 
 
+@dataclass(frozen=True)
+class News:
+    """A fact of which a client is to be told, or staff about a client: its business ids, and what fills the letter."""
+
+    about: object
+    client_id: UUID
+    fields: Callable[[Client, Sender], Fields]
+
+
 async def sender(db: Db) -> Sender:
     """The business in whose name a message goes out. Raises Later while its profile has not arrived."""
     known = select(business.c.name, business.c.email, business.c.zone).filter_by(business_id=db.context.business_id)
@@ -47,43 +57,40 @@ async def sender(db: Db) -> Sender:
     return Sender(*row)
 
 
-async def addressee(db: Db, client_id: UUID) -> Client:
-    """A client to write to. Raises Later while they are not known.
+async def addressees(db: Db, news: Iterable[News]) -> dict[UUID, Client]:
+    """The clients whom news concern. Raises Later while one of them is not known.
 
     Locked with others who write to them: who forgets them waits, and then finds what was written.
     """
-    client = await db.get(Client, client_id, with_for_update={"read": True}, populate_existing=True)
-    if client is None:
+    ids = {each.client_id for each in news}
+    rows = select(Client).where(Client.client_id.in_(ids)).order_by(Client.client_id).with_for_update(read=True)
+    found = {row.client_id: row for row in await db.scalars(rows.execution_options(populate_existing=True))}
+    if found.keys() != ids:
         raise Later("the client is not known yet")
-    return client
+    return found
 
 
-async def tell(
-    db: Db,
-    kind: KindName,
-    about: object,
-    client_id: UUID,
-    fields: Callable[[Client, Sender], Fields],
-    *,
-    unless: KindName | None = None,
-) -> None:
-    """Write to a client about a fact, once; where they know `unless` about it, this comes too late and is skipped."""
-    client, by = await addressee(db, client_id), await sender(db)
-    overtaken = unless is not None and await _told(db, _key(unless, about))
-    letter, skipped = NOTHING, CLIENT_ERASED
-    if not client.erased:
-        letter = write(await template_in_use(db, kind), fields(client, by))
-        skipped = "overtaken by later news" if overtaken else ""
-    await _keep(db, _key(kind, about), str(client_id), client_id, client.email, letter, skipped=skipped)
+async def tell(db: Db, kind: KindName, *news: News, unless: KindName | None = None) -> None:
+    """Write to a client about each fact, once; where they know `unless` about it, it comes too late and is skipped."""
+    clients, by, template = await addressees(db, news), await sender(db), await template_in_use(db, kind)
+    overtaken = await _told(db, {_key(unless, each.about) for each in news}) if unless else set()
+    written = []
+    for each in news:
+        client = clients[each.client_id]
+        letter, skipped = NOTHING, CLIENT_ERASED
+        if not client.erased:
+            letter = write(template, each.fields(client, by))
+            skipped = "overtaken by later news" if unless and _key(unless, each.about) in overtaken else ""
+        recipient, key = str(each.client_id), _key(kind, each.about)
+        written.append(_message(db, key, recipient, each.client_id, client.email, letter, skipped=skipped))
+    await _keep(db, written)
 
 
-async def tell_staff(
-    db: Db, kind: KindName, about: object, client_id: UUID, fields: Callable[[Client, Sender], Fields]
-) -> None:
+async def tell_staff(db: Db, kind: KindName, news: News) -> None:
     """Write to the business about a fact that concerns a client, once."""
-    client, by = await addressee(db, client_id), await sender(db)
-    letter = write(await template_in_use(db, kind), fields(client, by))
-    await _keep(db, _key(kind, about), BUSINESS, client_id, by.email, letter)
+    clients, by = await addressees(db, [news]), await sender(db)
+    letter = write(await template_in_use(db, kind), news.fields(clients[news.client_id], by))
+    await _keep(db, [_message(db, _key(kind, news.about), BUSINESS, news.client_id, by.email, letter)])
 
 
 async def forget_client(db: Db, client_id: UUID) -> None:
@@ -97,16 +104,15 @@ def _key(kind: KindName, about: object) -> str:
     return f"{fact_of(kind)}:{about}"
 
 
-async def _told(db: Db, key: str) -> bool:
-    return bool(await db.scalar(select(exists().where(Message.key == key))))
+async def _told(db: Db, keys: set[str]) -> set[str]:
+    return set(await db.scalars(select(Message.key).where(Message.key.in_(keys))))
 
 
-async def _keep(
+def _message(
     db: Db, key: str, recipient: str, client_id: UUID, address: str | None, letter: Letter, *, skipped: str = ""
-) -> None:
-    """Keep a message, and the work of sending it, unless it is here already."""
+) -> dict[str, Any]:
     reason = skipped or (None if address else NO_ADDRESS)
-    row = {
+    return {
         "message_id": new_id(),
         "business_id": db.context.business_id,
         "key": key,
@@ -119,10 +125,14 @@ async def _keep(
         "state": "skipped" if reason else "queued",
         "reason": reason,
     }
-    new = insert(Message).values(**row).on_conflict_do_nothing().returning(Message.message_id)
-    message_id = await db.scalar(new)
-    if message_id and not reason:
-        await schedule(db, "send", message_id)
+
+
+async def _keep(db: Db, written: Sequence[dict[str, Any]]) -> None:
+    """Keep messages, and the work of sending them, unless they are here already."""
+    new = insert(Message).on_conflict_do_nothing().returning(Message.message_id)
+    kept = set(await db.scalars(new, written))
+    queued = [each["message_id"] for each in written if each["state"] == "queued"]
+    await schedule(db, "send", *(message_id for message_id in queued if message_id in kept))
 
 
 async def take(db: Db, message_id: UUID) -> Outgoing | None:

@@ -1,6 +1,7 @@
 """Notify's doors on PostgreSQL, with a real mail server that keeps what it gets."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from shared import failpoints
 from shared.events import Event
 from shared.events.billing import CollectionFailed, InstalmentOverdue, InvoiceIssued
 from shared.events.booking import BookingCancelled, BookingConfirmed
+from shared.events.catalog import ClientChanged
 from shared.ids import new_id
 from tests.harness.terms import sold
 from tests.notify.conftest import Post
@@ -70,6 +72,31 @@ async def test_news_about_somebody_not_yet_known_waits(post: Post) -> None:
             await asyncio.sleep(0.05)
     assert [message["recipient"] for message in messages] == [str(client_id)]
     await post.settled()
+
+
+async def test_invoices_that_come_in_one_list_are_written_as_if_each_came_alone(post: Post) -> None:
+    erased, mute, unknown = new_id(), new_id(), new_id()
+    await post.hear(
+        post.ana(None, client_id=mute),
+        ClientChanged(client_id=erased, sequence=2, name="erased", email=None, active=False, erased=True),
+    )
+    again = InvoiceIssued.model_validate(invoiced(post.client_id))
+    others = [InvoiceIssued.model_validate(invoiced(payer_id)) for payer_id in (post.client_id, mute, erased)]
+    await post.hear(again)
+    await post.hear(again, *others, again)
+    await post.hear(*(InvoiceIssued.model_validate(invoiced(payer_id)) for payer_id in (post.client_id, unknown)))
+    written = await post.settled()
+    assert Counter((message["recipient"], message["state"], message["reason"]) for message in written) == {
+        (str(post.client_id), "sent", None): 3,
+        (str(mute), "skipped", "no e-mail address"): 1,
+        (str(erased), "skipped", "the client is erased"): 1,
+    }
+    assert len(post.mail()) == 3
+    await post.hear(post.ana(None, client_id=unknown))
+    async with asyncio.timeout(20):
+        while len(await post.messages()) == len(written):  # noqa: ASYNC110 — it is in the database
+            await asyncio.sleep(0.05)
+    assert str(unknown) in {message["recipient"] for message in await post.messages()}
 
 
 async def test_without_an_address_a_message_is_skipped_visibly(post: Post) -> None:
