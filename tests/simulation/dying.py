@@ -24,6 +24,16 @@ class Failpoints:
         self._deadly = name
 
     @contextmanager
+    def unanswered(self) -> Iterator[None]:
+        """What is asked in the block is done, and its answer lost; death goes on waiting where it did."""
+        before, self._deadly = self._deadly, "http.committed"
+        try:
+            with self.may_die():
+                yield
+        finally:
+            self._deadly = before
+
+    @contextmanager
     def may_die(self) -> Iterator[None]:
         """What is done in the block ends where death waits."""
         with suppress(Died):

@@ -28,7 +28,9 @@ async def answers(shop: Shop) -> dict[str, Any]:
     """Where what people were answered is not there, or not once, or something is there that nobody was answered."""
     packages = {each["package_id"]: each for each in await shop.all("packages/packages")}
     bookings = {each["booking_id"]: each for each in await shop.all("booking/bookings")}
+    runs = {each["run_id"] for each in await shop.all("directdebit/runs")}
     return {
+        "runs": set(shop.runs) - runs,
         "packages": set(packages) ^ set(shop.packages),
         "bookings": set(bookings) ^ set(shop.bookings),
         "asked twice": len(shop.packages) + len(shop.bookings) - len(packages) - len(bookings),

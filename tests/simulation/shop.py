@@ -180,10 +180,8 @@ class Shop:
         }
         http = self.world.http[service]
         if lost:
-            self.world.failpoints.lurk("http.committed")
-            with self.world.failpoints.may_die():
+            with self.world.failpoints.unanswered():
                 await http.request(method, f"/v1/{rest}", json=body, headers=headers)
-            self.world.failpoints.lurk(None)
         answer = await http.request(method, f"/v1/{rest}", json=body, headers=headers)
         assert answer.status_code < 500, f"{method} {path} answered {answer.status_code}: {answer.text}"
         return answer

@@ -17,7 +17,7 @@ from tests.simulation.planted import PLANTED, Planted, an_inbox_that_handles_aga
 LIVES = 200
 """In CI always the same ones."""
 STEPS = 8
-"""A short life costs half of one of 25 steps, and begins with sales, debits and a death already."""
+"""A short life costs half of one of 25 steps, and begins with sales, days and a death that waits already."""
 LONG = 25
 FOUND_WITHIN = 40
 """So many lives at most it takes to find a planted fault."""
