@@ -114,7 +114,7 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", s
     copies.add_argument("--by", required=True, help="who does it: stands as the actor in the facts")
     keys = _add(verbs, "rotate", close_anew, "close all secrets under the first of PUNCHCARD_ENCRYPTION_KEYS")
     keys.add_argument("what", choices=["keys"])
-    restored = verbs.add_parser("restore", help="after directdebit was restored from a backup")
+    restored = verbs.add_parser("restore", help="after a service was restored from a backup")
     steps = restored.add_subparsers(required=True)
     forgotten = _add(steps, "adopt", adopt_forgotten, "know again what the provider has, and the backup has not")
     forgotten.add_argument("--since", type=_day, required=True, help="YYYY-MM-DD, a day before the backup")

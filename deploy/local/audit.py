@@ -1,6 +1,7 @@
 """`./dev audit`: is every session and every cent there, and do all services and the bank say the same of it?"""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,9 @@ import typer
 from deploy.audit.auditing import audit_all
 from deploy.local.running.observer import Observer
 from deploy.local.running.state import STATE, Addresses, State, from_caller, read_addresses
-from deploy.local.running.system import SERVICES
+from deploy.local.running.system import PREFIX, SERVICES
 from deploy.local.servers.postgres import postgres
+from deploy.local.up import POSTGRES
 from deploy.practice_bank import running_bank
 from shared.housekeeping import LOG_DAYS
 
@@ -45,13 +47,13 @@ def _to_look_into(state: Path) -> Iterator[Addresses]:
     if running := read_addresses(state):
         yield running
         return
-    data = state / "postgres"
-    if not data.exists():
+    given, data = os.environ.get(POSTGRES), state / "postgres"
+    if not given and not data.exists():
         typer.echo(f"dev: nothing is kept in {state}: run ./dev demo or ./dev up first", err=True)
         raise typer.Exit(2)
-    with postgres(None, data, durable=True) as server, running_bank(state / "bank") as bank_url:
+    with postgres(given, data, durable=True) as server, running_bank(state / "bank") as bank_url:
         yield Addresses({}, _as_administrator(server.url), bank_url)
 
 
 def _as_administrator(url: str) -> dict[str, str]:
-    return {name: urlsplit(url)._replace(path=f"/punchcard_{name}").geturl() for name in SERVICES}
+    return {name: urlsplit(url)._replace(path=f"/{PREFIX}_{name}").geturl() for name in SERVICES}

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+import typer
+
+from deploy.local.servers import ROOT
+
 DOCUMENT = Path("docs/behaviours.md")
 PROVEN = Path(".dev/proven.json")
 
@@ -58,17 +61,22 @@ def spans(ids: Iterable[str]) -> str:
 
 def print_behaviours(root: Path = ROOT) -> int:
     """Print what the stories have proven. The exit status is 1 when none has been run yet, else 0."""
-    behaviours = read_behaviours(root)
+    known = read_behaviours(root)
     proven = read_proven(root)
     if proven is None:
         print("No story has been run yet: ./dev test")
         return 1
-    print(f"proven {sum(b.id in proven for b in behaviours)} of {len(behaviours)}")
+    print(f"proven {sum(b.id in proven for b in known)} of {len(known)}")
     for source, name in SOURCES.items():
-        ids = [b.id for b in behaviours if b.source == source]
+        ids = [b.id for b in known if b.source == source]
         done = [each for each in ids if each in proven]
         rest = [each for each in ids if each not in proven]
         print(f"\n{source:<4}{name:<20}{len(done):>3} of {len(ids)}")
         print(f"    proven      {spans(done) or '-'}")
         print(f"    not proven  {spans(rest) or '-'}")
     return 0
+
+
+def behaviours() -> None:
+    """Count the behaviours of docs/behaviours.md that the stories have proven."""
+    raise typer.Exit(print_behaviours())

@@ -1,4 +1,4 @@
-"""The commands of `./dev`, one module each."""
+"""The commands of `./dev`, and the modules that they are in."""
 
 import sys
 from collections.abc import Iterable
@@ -8,7 +8,6 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from deploy.local.behaviours import print_behaviours
 from deploy.local.servers import NoServer
 
 COMMANDS = {
@@ -26,7 +25,7 @@ COMMANDS = {
     "faults": "deploy.local.faults",
     "bench": "deploy.local.bench",
     "docs": "deploy.local.docs",
-    "behaviours": __name__,
+    "behaviours": "deploy.local.behaviours",
 }
 """Each command, and the module that has a function of its name, or a group of commands."""
 
@@ -43,11 +42,6 @@ class Commands(TyperGroup):
             typer.echo(f"There is no command {args[0]!r}.", err=True)
             ctx.exit(2)
         return super().parse_args(ctx, args)
-
-
-def behaviours() -> None:
-    """Count the behaviours of docs/behaviours.md that the stories have proven."""
-    raise typer.Exit(print_behaviours())
 
 
 def commands(names: Iterable[str]) -> typer.Typer:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.behaviours import ROOT, print_behaviours, read_behaviours, spans
+from deploy.local.behaviours import print_behaviours, read_behaviours, spans
+from deploy.local.servers import ROOT
 from tests.proven import Story, merge, proven, without_group
 
 pytest_plugins = ["pytester"]

@@ -1,4 +1,4 @@
-"""What `./dev up` and `./dev demo` keep from run to run, and for whom a token is unless told otherwise."""
+"""What `./dev up` and `./dev demo` keep, where what runs is, and for whom a token is unless told otherwise."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The whole system on one machine: databases, bank, mail sink, and the services in one process or in six."""
+"""The whole system on one machine: databases on a given server, bank, mail sink, and the services in some processes."""
 
 import asyncio
 import json
@@ -35,6 +35,8 @@ SERVICES = ("catalog", "packages", "booking", "billing", "directdebit", "notify"
 TOGETHER = (SERVICES,)
 APART = tuple((name,) for name in SERVICES)
 START_SECONDS = 60
+PREFIX = "punchcard"
+"""What the names of databases, logins and queues begin with."""
 BANK_SECONDS = 120
 """A jump of years is one request to the bank."""
 
@@ -63,7 +65,7 @@ def system(
     *,
     groups: Sequence[Sequence[str]] = TOGETHER,
     start: bool = True,
-    prefix: str = "punchcard",
+    prefix: str = PREFIX,
     program: str = "services",
 ) -> Iterator[System]:
     """Start everything and wait until it is ready; stop it on leaving.

@@ -1,4 +1,4 @@
-"""What the makers of PostgreSQL and RabbitMQ servers share: one result, one failure, one way to wait."""
+"""What all of `./dev` shares: where the project lies, what a server is and how it fails, and one way to wait."""
 
 import random
 import socket
