@@ -32,6 +32,7 @@ COPY_WAIT_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.4
 WAIT_SECONDS = 1.5
 LONGEST_WAIT_SECONDS = 10.0
+CLAIM = insert(idempotency).on_conflict_do_nothing().returning(idempotency.c.key)
 
 
 class KeyReused(Invalid):
@@ -106,10 +107,8 @@ class Call:
     async def _claim(self, db: Db, key: str, fingerprints: list[str], made_id: UUID) -> tuple[UUID, bool]:
         """The id under this key, and whether we are the first. Waits for a first that is still under way."""
         owner = {"business_id": self.caller.business_id, "subject": self.caller.sub, "key": key}
-        first = (
-            insert(idempotency).values(**owner, fingerprint=fingerprints[0], made_id=made_id).on_conflict_do_nothing()
-        )
-        if (await db.execute(first.returning(idempotency.c.key))).first():
+        claim = owner | {"fingerprint": fingerprints[0], "made_id": made_id}
+        if (await db.execute(CLAIM, claim)).first():
             return made_id, True
         earlier = (await db.execute(select(idempotency).filter_by(**owner))).one()
         if earlier.fingerprint not in fingerprints:
